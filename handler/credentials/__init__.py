@@ -1,0 +1,1 @@
+"""The credentials the server itself holds, as httpx.Auth generators."""

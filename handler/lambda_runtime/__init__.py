@@ -1,0 +1,1 @@
+"""The streaming half that Mangum and the managed Python runtime lack."""

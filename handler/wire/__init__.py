@@ -1,0 +1,1 @@
+"""The shapes of the two APIs, and when each is legal."""
