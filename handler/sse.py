@@ -21,7 +21,7 @@ _BOM = b"\xef\xbb\xbf"
 MAX_EVENT_BYTES = 32 * 1024 * 1024
 
 
-class EventTooLarge(ValueError):
+class EventTooLargeError(ValueError):
     """An event grew past `MAX_EVENT_BYTES` without an end."""
 
 
@@ -41,7 +41,7 @@ class Framer:
     def feed(self, chunk: bytes) -> bytes:
         """The bytes of every event that `chunk` completes, or b"" when none does.
 
-        Raises EventTooLarge.
+        Raises EventTooLargeError.
         """
         if not self._held and chunk.endswith((b"\n\n", b"\r\n\r\n", b"\r\r")):
             return chunk
@@ -50,7 +50,7 @@ class Framer:
         self._held += chunk
         if (end := _last_boundary(self._held, seam)) == 0:
             if len(self._held) > MAX_EVENT_BYTES:
-                raise EventTooLarge
+                raise EventTooLargeError
             return b""
         whole = bytes(self._held[:end])
         del self._held[:end]
@@ -72,7 +72,8 @@ def _last_boundary(data: bytearray, start: int) -> int:
 
 def events(whole: bytes) -> Iterator[Event]:
     """The events in `whole`, which ends where an event ends. Comments, `id` and `retry` are passed over."""
-    name, data = "", []
+    name = ""
+    data: list[bytes] = []
     for line in _LINE_END.split(whole.removeprefix(_BOM)):
         if not line:
             if data:
@@ -94,7 +95,7 @@ class Decoder:
         self._framer = Framer()
 
     def feed(self, chunk: bytes) -> Iterator[Event]:
-        """The events that `chunk` completes. Raises EventTooLarge."""
+        """The events that `chunk` completes. Raises EventTooLargeError."""
         return events(self._framer.feed(chunk))
 
 
