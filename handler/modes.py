@@ -162,7 +162,7 @@ def with_prompt(body: JsonObject, prompt: str) -> dict[str, str]:
             return {"system": f"[{block}]"}
         case str() if not system.startswith(prompt):
             return {"system": f'[{block},{{"type":"text","text":{body.text_of("system")}}}]'}
-        case [] | [{"text": str()}, *_] | [dict(), *_] if not _begins_with(system, prompt):
+        case [] | [dict(), *_] if not _begins_with(system, prompt):
             rest = body.text_of("system")[1:]
             return {"system": f"[{block}{',' if system else ''}{rest}"}
         case _:

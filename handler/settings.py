@@ -1,0 +1,204 @@
+"""The environment, read once (PRODUCT.md 7): one frozen object, nonsense refused by the name of its variable.
+
+Locally `.env` is read as well. Secrets are `SecretStr`: no repr, log line or error message shows one.
+"""
+
+import ipaddress
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+MIB = 1024 * 1024
+LOCAL_REQUEST_BYTES = 32 * MIB
+# Lambda takes 6 MB of event, in which a body's quotes are escaped; below that the refusal is still ours.
+LAMBDA_REQUEST_BYTES = 11 * MIB // 2
+LONG_TOKEN = 32
+
+
+class SettingsError(Exception):
+    """A setting that makes no sense; the message names the variable and never its value."""
+
+
+def is_loopback(host: str) -> bool:
+    """Whether listening on `host` is reachable from this machine only."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _blank_is_none(value: object) -> object:
+    return None if isinstance(value, str) and not value.strip() else value
+
+
+def _tokens(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    tokens = tuple(part.strip() for part in value.split(","))
+    if not all(tokens):
+        raise ValueError("is blank, or has a blank between commas; unset it to run without a gate")
+    return tuple(SecretStr(token) for token in tokens)
+
+
+def _pairs(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    pairs = [part.partition("=") for part in value.split(",") if part.strip()]
+    if not all(name.strip() and target.strip() for name, _, target in pairs):
+        raise ValueError("wants name=model pairs, separated by commas")
+    return {name.strip(): target.strip() for name, _, target in pairs}
+
+
+def _names(value: object) -> object:
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def _one_line(secret: SecretStr | None) -> SecretStr | None:
+    if secret is not None and not (secret.get_secret_value().isascii() and secret.get_secret_value().isprintable()):
+        raise ValueError("holds a character that no key has (a line break, perhaps)")
+    return secret
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    plain = parts.scheme == "http" and is_loopback(parts.hostname or "")
+    if not parts.hostname or parts.username or parts.query or parts.fragment or not (parts.scheme == "https" or plain):
+        raise ValueError("must be an https URL without credentials or query (http only for loopback)")
+    return url.rstrip("/")
+
+
+Key = Annotated[SecretStr | None, BeforeValidator(_blank_is_none), AfterValidator(_one_line)]
+Name = Annotated[str | None, BeforeValidator(_blank_is_none)]
+Seconds = Annotated[float, Field(gt=0, le=900, allow_inf_nan=False)]
+
+
+class Settings(BaseSettings):
+    """Every setting there is. Raises pydantic's ValidationError; `load` makes it readable."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="ignore", env_file=".env", env_ignore_empty=False, populate_by_name=True
+    )
+
+    auth_token: Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_tokens)] = Field(
+        (),
+        description="callers' token(s), comma-separated while rotating; on Lambda required while the server holds a key",
+    )
+    auth_token_secret: Name = Field(None, description="Secrets Manager name or ARN to read `AUTH_TOKEN` from")
+    anthropic_api_key: Key = Field(None, description="the server's own key")
+    anthropic_api_key_secret: Name = Field(None, description="Secrets Manager name or ARN to read the key from")
+    claude_code_oauth_token: Key = Field(None, description="the owner's own token; loopback only, see the notice")
+    claude_credentials_file: Annotated[Path | None, BeforeValidator(_blank_is_none)] = Field(
+        None, description="the Claude CLI's credentials file, read only; loopback only, see the notice"
+    )
+    claude_code_system_prompt: str = Field(
+        "You are Claude Code, Anthropic's official CLI for Claude.",
+        description="the system block that full mode puts first; empty turns it off",
+    )
+    full_mode_betas: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)] = Field(
+        ("claude-code-20250219",), description="merged into `anthropic-beta` in full mode; empty turns it off"
+    )
+    upstream_base_url: Annotated[str, AfterValidator(_origin)] = Field(
+        "https://api.anthropic.com", description="http only for loopback"
+    )
+    upstream_connect_timeout_seconds: Seconds = Field(5, description="name, TCP and TLS")
+    upstream_first_byte_timeout_seconds: Seconds = Field(300, description="until an answer begins")
+    upstream_idle_timeout_seconds: Seconds = Field(120, description="between two bytes of an answer")
+    max_request_bytes: int | None = Field(
+        None, gt=0, le=1024 * MIB, description="32 MiB; on Lambda 5.5 MiB, what its payload limit allows"
+    )
+    rate_limit_enabled: bool = Field(True, description="the limit per client")
+    rate_limit_per_minute: int = Field(60, ge=1, le=1_000_000, description="requests a minute, per client")
+    rate_limit_burst: int = Field(10, ge=0, le=1_000_000, description="as many more at once")
+    rate_limit_table: Name = Field(None, description="a DynamoDB table that all instances share")
+    trusted_proxy_hops: int = Field(0, ge=0, le=16, description="how many `X-Forwarded-For` hops to believe")
+    model_aliases: Annotated[dict[str, str], NoDecode, BeforeValidator(_pairs)] = Field(
+        {}, description="`gpt-4o=claude-...,other=claude-...`: names a client insists on"
+    )
+    auto_prompt_cache: bool = Field(True, description="automatic prompt caching on OpenAI routes")
+    default_max_tokens: int | None = Field(
+        None,
+        ge=1,
+        le=1_000_000,
+        description="for OpenAI requests that name none: 32000 or the model's maximum; 8192 for an unknown model",
+    )
+    proxy_response_mode: Literal["auto", "stream", "buffer"] = Field("auto", description="on Lambda: stream or buffer")
+    deadline_margin_seconds: float = Field(
+        10, ge=0, le=600, allow_inf_nan=False, description="on Lambda: how long before the kill an answer is ended"
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = Field("INFO", description="of the log")
+    host: str = Field("127.0.0.1", min_length=1, description="another address wants `AUTH_TOKEN`")
+    port: int = Field(8000, ge=0, le=65535, description="0 takes a free one")
+
+    # Set by AWS and by the template, not by the user.
+    aws_lambda_function_name: Name = Field(None, exclude=True)
+    function_url_auth_type: Name = Field(None, exclude=True)
+
+    @property
+    def on_lambda(self) -> bool:
+        """Whether this process runs in a Lambda sandbox (or an emulator of one)."""
+        return self.aws_lambda_function_name is not None
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine can reach the server."""
+        return not self.on_lambda and is_loopback(self.host)
+
+    @property
+    def request_bytes(self) -> int:
+        """The largest request body that is read."""
+        return self.max_request_bytes or (LAMBDA_REQUEST_BYTES if self.on_lambda else LOCAL_REQUEST_BYTES)
+
+    @property
+    def holds_oauth(self) -> bool:
+        """Whether the owner's OAuth credential is configured."""
+        return self.claude_code_oauth_token is not None or self.claude_credentials_file is not None
+
+    @property
+    def holds_credential(self) -> bool:
+        """Whether the server can call upstream for a caller who brings no credential."""
+        return self.holds_oauth or bool(self.anthropic_api_key or self.anthropic_api_key_secret)
+
+    @property
+    def gated(self) -> bool:
+        """Whether callers need a token."""
+        return bool(self.auth_token or self.auth_token_secret)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Settings":
+        for one, other in (("anthropic_api_key", "anthropic_api_key_secret"), ("auth_token", "auth_token_secret")):
+            if getattr(self, one) and getattr(self, other):
+                raise ValueError(f"{one.upper()} and {other.upper()} are both set; keep one")
+        if self.claude_code_oauth_token and self.claude_credentials_file:
+            raise ValueError("CLAUDE_CODE_OAUTH_TOKEN and CLAUDE_CREDENTIALS_FILE are both set; keep one")
+        key = self.anthropic_api_key
+        if key and key.get_secret_value().startswith("sk-ant-oat"):
+            raise ValueError("ANTHROPIC_API_KEY holds an OAuth token; it wants an API key (sk-ant-api...)")
+        if self.holds_oauth and not self.loopback:
+            raise ValueError(
+                "CLAUDE_CODE_OAUTH_TOKEN and CLAUDE_CREDENTIALS_FILE are for the owner's own machine: "
+                "they work only while HOST is a loopback address, and not on Lambda"
+            )
+        if self.holds_credential and not self.gated and not self.loopback and not self.on_lambda:
+            raise ValueError("HOST is not a loopback address and the server holds a credential: AUTH_TOKEN must be set")
+        return self
+
+
+def load() -> Settings:
+    """The settings of this process. Raises SettingsError, which names the variable and never shows its value."""
+    on_lambda = "AWS_LAMBDA_FUNCTION_NAME" in os.environ
+    try:
+        return Settings(_env_file=None) if on_lambda else Settings()
+    except ValidationError as invalid:
+        lines = [
+            ": ".join([*(str(part).upper() for part in error["loc"][:1]), _reason(error["msg"])])
+            for error in invalid.errors(include_url=False, include_context=False, include_input=False)
+        ]
+        raise SettingsError("\n".join(lines)) from None
+
+
+def _reason(message: str) -> str:
+    return message.removeprefix("Value error, ")
