@@ -129,6 +129,11 @@ def answer_headers(mode: Mode, upstream: Headers) -> list[tuple[bytes, bytes]]:
     return [(name, value) for name, value in lowered if name not in dropped and (mode.whole_answer or _kept(name))]
 
 
+def header(headers: Headers, wanted: bytes) -> bytes:
+    """The first value of a header, b"" where there is none; `wanted` in lower case."""
+    return next((value for name, value in headers if name.lower() == wanted), b"")
+
+
 def _kept(name: bytes) -> bool:
     return name in _ANSWER_KEPT or name.startswith(b"anthropic-")
 

@@ -85,7 +85,7 @@ class Settings(BaseSettings):
 
     auth_token: Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_tokens)] = Field(
         (),
-        description="callers' token(s), comma-separated while rotating; on Lambda required while the server holds a key",
+        description="callers' token(s), comma-separated while rotating; needed on Lambda while the server holds a key",
     )
     auth_token_secret: Name = Field(None, description="Secrets Manager name or ARN to read `AUTH_TOKEN` from")
     anthropic_api_key: Key = Field(None, description="the server's own key")

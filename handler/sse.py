@@ -70,6 +70,16 @@ def _last_boundary(data: bytearray, start: int) -> int:
     return end
 
 
+def blocks(whole: bytes) -> Iterator[bytes]:
+    """`whole` cut after each blank line; joined, the pieces are `whole`."""
+    start = 0
+    for match in _BLANK_LINE.finditer(whole):
+        yield whole[start : match.end()]
+        start = match.end()
+    if start < len(whole):
+        yield whole[start:]
+
+
 def events(whole: bytes) -> Iterator[Event]:
     """The events in `whole`, which ends where an event ends. Comments, `id` and `retry` are passed over."""
     name = ""

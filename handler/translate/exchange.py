@@ -34,6 +34,10 @@ class Exchange(Protocol):
     upstream: UpstreamRequest
 
     @property
+    def download(self) -> bool:
+        """Whether a good answer may be of any content type, handed on as it comes."""
+
+    @property
     def done(self) -> bool:
         """True once the stream has said its last word (a complete end, or an error event): nothing may follow."""
 

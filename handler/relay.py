@@ -1,0 +1,261 @@
+"""Sends one exchange upstream and its answer back: the only module that calls upstream.
+
+    request  ->  status and headers  ->  error or JSON: read whole, checked, then ours starts
+                                     ->  stream: ours starts at once, chunks leave as they come
+
+Nothing is sent twice, but for the credential's own resend after a 401. The caller leaving cancels the exchange where it
+stands, which closes the upstream's connection; so do the deadline and the server's shutdown. A failure before our
+start is a ProxyError for the envelope; after it, one in-band error event and a proper end.
+"""
+
+import asyncio
+import zlib
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from contextlib import suppress
+from types import TracebackType
+from typing import Any, Self, cast
+
+import httpx
+
+from handler.errors import ProxyError
+from handler.modes import header
+from handler.translate.exchange import Exchange, UpstreamRequest
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+MAX_ANSWER_BYTES = 32 * 1024 * 1024
+# After a stream's last word the upstream has this long to end it, so that its connection can be kept.
+TRAILING_SECONDS = 0.25
+_UNREACHABLE = "upstream_unreachable"
+
+
+class CallerLeftError(Exception):
+    """The caller closed the connection; there is nobody to answer."""
+
+
+class Presence:
+    """While entered, the caller's leaving cancels the block, which then raises CallerLeftError."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._left = False
+
+    async def __aenter__(self) -> Self:
+        self._task = cast("asyncio.Task[Any]", asyncio.current_task())
+        self._watch = asyncio.create_task(self._until_disconnect())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._watch.cancel()
+        if self._left and kind is asyncio.CancelledError:
+            self._task.uncancel()
+            raise CallerLeftError
+
+    async def _until_disconnect(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self._left = True
+        self._task.cancel()
+
+
+class Relay:
+    """The way to the one configured upstream. `path` is what its URL has before the routes' own."""
+
+    def __init__(self, transport: httpx.AsyncBaseTransport, base_url: str) -> None:
+        self._transport = transport
+        self._url = httpx.URL(base_url)
+        self._path = self._url.raw_path.rstrip(b"/")
+
+    async def aclose(self) -> None:
+        """Closes the upstream's connections."""
+        await self._transport.aclose()
+
+    async def run(
+        self, exchange: Exchange, auth: httpx.Auth, receive: Receive, send: Send, deadline: float | None = None
+    ) -> ProxyError | None:
+        """Answers the caller through `send`; `deadline` is a moment of the event loop's clock.
+
+        Returns the failure that ended an answer after it began. Raises ProxyError when nothing was sent yet,
+        CallerLeftError when there is nobody to send it to.
+        """
+        outlet = Outlet(send)
+        try:
+            async with Presence(receive), asyncio.timeout_at(deadline):
+                answer = await self._call(exchange.upstream, auth)
+                try:
+                    await _hand_on(answer, exchange, outlet)
+                finally:
+                    await answer.aclose()
+            return None
+        except ProxyError as error:
+            failure = error
+        except TimeoutError:
+            failure = ProxyError(504, "The time limit of this deployment ran out before the answer was complete.")
+        except httpx.TransportError as error:
+            failure = _failure(error)
+        except asyncio.CancelledError:
+            failure = ProxyError(503, "The proxy is shutting down.")
+        if not outlet.started:
+            raise failure
+        if not exchange.download:
+            await outlet.end(exchange.fail(failure))
+        return failure
+
+    async def whole(self, request: UpstreamRequest, auth: httpx.Auth) -> tuple[int, httpx.Headers, bytes]:
+        """A request of the proxy's own (the models list): status, headers and the whole body. Raises ProxyError."""
+        try:
+            answer = await self._call(request, auth)
+            try:
+                return answer.status_code, answer.headers, await _read_whole(answer)
+            finally:
+                await answer.aclose()
+        except httpx.TransportError as error:
+            raise _failure(error) from None
+
+    async def _call(self, upstream: UpstreamRequest, auth: httpx.Auth) -> httpx.Response:
+        request = httpx.Request(
+            upstream.method,
+            self._url,
+            headers=list(upstream.headers),
+            content=upstream.body or None,
+            extensions={"target": self._path + upstream.target},
+        )
+        if upstream.method == "POST" and not upstream.body:
+            request.headers["content-length"] = "0"
+        flow = auth.async_auth_flow(request)
+        try:
+            request = await anext(flow)
+            while True:
+                answer = await self._transport.handle_async_request(request)
+                try:
+                    request = await flow.asend(answer)
+                except StopAsyncIteration:
+                    return answer
+                await answer.aclose()
+        finally:
+            await flow.aclose()
+
+
+class Outlet:
+    """The caller's side of an exchange: knows whether our answer has begun."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.started = False
+
+    async def start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+        """Status and headers."""
+        self.started = True
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+
+    async def chunk(self, body: bytes) -> None:
+        """Bytes that leave at once."""
+        await self._send({"type": "http.response.body", "body": body, "more_body": True})
+
+    async def end(self, body: bytes = b"") -> None:
+        """The last bytes."""
+        await self._send({"type": "http.response.body", "body": body, "more_body": False})
+
+    async def whole(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+        """A complete answer."""
+        await self.start(status, [*headers, (b"content-length", b"%d" % len(body))])
+        await self.end(body)
+
+
+async def _hand_on(answer: httpx.Response, exchange: Exchange, outlet: Outlet) -> None:
+    status, received = answer.status_code, answer.headers.raw
+    kind = header(received, b"content-type")
+    media = kind.partition(b";")[0].strip().lower()
+    headers = exchange.headers(received)
+    if kind:
+        headers.append((b"content-type", kind))
+    if status >= 400:
+        body = exchange.refuse(status, await _read_whole(answer))
+        await outlet.whole(status, headers, body)
+    elif not 200 <= status < 300:
+        raise ProxyError(502, f"The upstream answered with status {status}, which is not followed.")
+    elif media == b"text/event-stream" and not exchange.download:
+        await outlet.start(status, [*headers, (b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")])
+        await _stream(answer, exchange, outlet)
+    elif media == b"application/json" or not exchange.download:
+        await outlet.whole(status, headers, exchange.answer(await _read_whole(answer)))
+    else:
+        await outlet.start(status, headers)
+        async for chunk in _decoded(answer):
+            await outlet.chunk(chunk)
+        await outlet.end()
+
+
+async def _stream(answer: httpx.Response, exchange: Exchange, outlet: Outlet) -> None:
+    chunks = _decoded(answer)
+    async for chunk in chunks:
+        if out := exchange.feed(chunk):
+            await outlet.chunk(out)
+        if exchange.done:
+            break
+    last = b""
+    if exchange.done:
+        with suppress(TimeoutError, httpx.TransportError):
+            async with asyncio.timeout(TRAILING_SECONDS):
+                async for chunk in chunks:
+                    last += exchange.feed(chunk)
+    await outlet.end(last + exchange.close())
+
+
+async def _read_whole(answer: httpx.Response) -> bytes:
+    parts, size = [], 0
+    async for chunk in _decoded(answer):
+        size += len(chunk)
+        if size > MAX_ANSWER_BYTES:
+            raise ProxyError(502, "The upstream's answer is too large.")
+        parts.append(chunk)
+    return b"".join(parts)
+
+
+def _decoded(answer: httpx.Response) -> AsyncIterator[bytes]:
+    """The body's bytes, decompressed where the upstream compressed them although asked not to."""
+    encoding = header(answer.headers.raw, b"content-encoding").strip().lower()
+    stream = answer.stream
+    if not isinstance(stream, httpx.AsyncByteStream):
+        raise ProxyError(502, "The upstream's answer cannot be read.")
+    if encoding in (b"", b"identity"):
+        return aiter(stream)
+    if encoding not in (b"gzip", b"x-gzip", b"deflate"):
+        raise ProxyError(502, "The upstream's answer is compressed in a way that was not asked for.")
+    return _inflated(stream)
+
+
+async def _inflated(stream: httpx.AsyncByteStream) -> AsyncIterator[bytes]:
+    inflate = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
+    try:
+        async for chunk in stream:
+            pending = chunk
+            while pending and not inflate.eof:
+                # In bounded steps: a small chunk may hold a large text.
+                if out := inflate.decompress(pending, 1024 * 1024):
+                    yield out
+                pending = inflate.unconsumed_tail
+    except zlib.error:
+        raise ProxyError(502, "The upstream's compressed answer is broken.") from None
+    if not inflate.eof:
+        raise ProxyError(502, "The upstream's compressed answer is cut short.")
+
+
+def _failure(error: httpx.TransportError) -> ProxyError:
+    """The answer to a failed call, in our own words: httpx's may name the upstream's address."""
+    match error:
+        case httpx.ConnectTimeout():
+            return ProxyError(504, "The upstream did not accept a connection in time.", code=_UNREACHABLE)
+        case httpx.ConnectError():
+            return ProxyError(502, "The upstream could not be reached.", code=_UNREACHABLE)
+        case httpx.TimeoutException():
+            return ProxyError(504, "The upstream was silent for too long.")
+        case httpx.LocalProtocolError():
+            return ProxyError(400, "The request's query or a header holds a character that is not allowed there.")
+        case _:
+            message = "The upstream's connection ended, or broke the protocol, before its answer was complete."
+            return ProxyError(502, message, code="upstream_disconnected")
