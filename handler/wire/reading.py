@@ -1,7 +1,8 @@
 """What has to be remembered of an OpenAI request until its answer is written."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,10 +15,10 @@ class Reading:
     whose one string travels as `{"input": ...}`. Without `expose_reasoning` no reasoning text is handed on.
     """
 
-    stream: bool
-    include_usage: bool
-    legacy_functions: bool
-    json_object: bool
-    tool_names: Mapping[str, str]
-    custom_tools: frozenset[str]
-    expose_reasoning: bool
+    stream: bool = False
+    include_usage: bool = False
+    legacy_functions: bool = False
+    json_object: bool = False
+    tool_names: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    custom_tools: frozenset[str] = frozenset()
+    expose_reasoning: bool = True
