@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 
 import httpx
 
-from handler.credentials.api_key import ApiKey
-from handler.credentials.oauth import Bearer, OwnerToken
+from handler.credentials.header import api_key, bearer
+from handler.credentials.oauth import OwnerToken
 from handler.errors import ProxyError
 from handler.modes import Mode
 
@@ -49,16 +49,26 @@ class Keyring:
 
 
 class Gate:
-    """Lets callers in who bring one of the tokens; without tokens it stands open."""
+    """Lets callers in who bring one of the tokens; without tokens it stands open.
 
-    def __init__(self, tokens: Tokens | None) -> None:
-        self._tokens = tokens
+    With a `minimum_length` it stays shut (503) until every token is at least that long: a key that the whole internet
+    can reach is not guarded by a guessable word.
+    """
+
+    def __init__(self, tokens: Tokens | None, minimum_length: int = 0) -> None:
+        self._tokens, self._minimum = tokens, minimum_length
 
     async def admit(self, headers: Headers) -> Credential | None:
         """The caller's own upstream credential, if there is one. Raises ProxyError (401)."""
         values = _presented(headers)
+        tokens = await self._tokens() if self._tokens is not None else ()
+        if self._minimum and (not tokens or min(map(len, tokens)) < self._minimum):
+            raise ProxyError(
+                503,
+                f"This deployment is open to everyone: its AUTH_TOKEN must have at least {self._minimum} characters.",
+            )
         if self._tokens is not None:
-            opens = _matches(values, await self._tokens())
+            opens = _matches(values, tokens)
             if not any(opens):
                 raise ProxyError(
                     401, "Missing or wrong token. Send the proxy's AUTH_TOKEN as x-api-key or Authorization: Bearer."
@@ -98,8 +108,8 @@ def _presented(headers: Headers) -> list[bytes]:
     """The values of `x-api-key` and of a Bearer `authorization`, in this order: the first wins."""
     key = b", ".join(value.strip() for name, value in headers if name == b"x-api-key")
     authorization = b", ".join(value.strip() for name, value in headers if name == b"authorization")
-    scheme, _, bearer = authorization.partition(b" ")
-    return [value for value in (key, bearer.strip() if scheme.lower() == b"bearer" else b"") if value]
+    scheme, _, token = authorization.partition(b" ")
+    return [value for value in (key, token.strip() if scheme.lower() == b"bearer" else b"") if value]
 
 
 def _matches(values: Sequence[bytes], tokens: Sequence[str]) -> list[bool]:
@@ -114,8 +124,8 @@ def _own(value: bytes) -> Credential:
         raise ProxyError(401, "The Anthropic credential holds a character that no credential has; send exactly one.")
     key = value.decode()
     if value.startswith(_OAUTH_PREFIX):
-        return Credential(Bearer(key), oauth=True, own=True)
-    return Credential(ApiKey(key), own=True)
+        return Credential(bearer(key), oauth=True, own=True)
+    return Credential(api_key(key), own=True)
 
 
 def address(peer: str, headers: Headers, trusted_hops: int) -> str:

@@ -6,40 +6,22 @@ again when it changes.
 """
 
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-import httpx
 from pydantic import BaseModel, Field, SecretStr, ValidationError
 
+from handler.credentials.header import CredentialHeader, bearer
 from handler.errors import ProxyError
 
 _RUN_CLAUDE = "Run `claude` on the server's machine to log in again."
 
 
-class Bearer(httpx.Auth):
-    """Sends one OAuth token as `Authorization: Bearer`."""
-
-    def __init__(self, token: str) -> None:
-        self._token = token
-
-    def __repr__(self) -> str:
-        return "Bearer(**********)"
-
-    def __reduce__(self) -> tuple[object, ...]:
-        raise TypeError("a credential is not pickled")
-
-    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        """Adds the header; nothing is resent."""
-        request.headers["authorization"] = f"Bearer {self._token}"
-        yield request
-
-
 class OwnerToken(Protocol):
     """Where the owner's token comes from."""
 
-    def bearer(self) -> Bearer:
+    def bearer(self) -> CredentialHeader:
         """The credential as it is now. Raises ProxyError: 401 when expired, 503 when unreadable."""
 
 
@@ -47,9 +29,9 @@ class FixedToken:
     """`CLAUDE_CODE_OAUTH_TOKEN`."""
 
     def __init__(self, token: SecretStr) -> None:
-        self._bearer = Bearer(token.get_secret_value())
+        self._bearer = bearer(token.get_secret_value())
 
-    def bearer(self) -> Bearer:
+    def bearer(self) -> CredentialHeader:
         """The token; whether it still holds, the upstream says."""
         return self._bearer
 
@@ -78,12 +60,12 @@ class CredentialsFile:
         except OSError:
             return False
 
-    def bearer(self) -> Bearer:
+    def bearer(self) -> CredentialHeader:
         """The token in the file. Raises ProxyError."""
         login = self._current()
         if login.expires_at is not None and login.expires_at / 1000 <= self._clock():
             raise ProxyError(401, f"The server's Claude login has expired. {_RUN_CLAUDE}")
-        return Bearer(login.access_token.get_secret_value())
+        return bearer(login.access_token.get_secret_value())
 
     def _current(self) -> _Login:
         try:
