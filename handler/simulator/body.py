@@ -2,7 +2,8 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, ConfigDict, Field, field_validator
+from pydantic_core import PydanticCustomError
 
 from handler.simulator.shapes import CacheControl, Cached, Json, Message, Shape, Text, as_blocks
 
@@ -12,7 +13,8 @@ TOOL_NAME = r"^[a-zA-Z0-9_-]{1,128}$"
 class InputSchema(Shape):
     """A tool's parameters: a JSON schema whose type is object."""
 
-    model_config = {"extra": "allow"}
+    model_config = ConfigDict(extra="allow", strict=True)
+
     type: Literal["object"]
     properties: Json | None = None
     required: list[str] | None = None
@@ -28,8 +30,8 @@ class CustomTool(Cached):
     strict: bool = False
     defer_loading: bool = False
     eager_input_streaming: bool | None = None
-    input_examples: list[Json] = []
-    allowed_callers: list[str] = []
+    input_examples: list[Json] = Field(default_factory=list)
+    allowed_callers: list[str] = Field(default_factory=list)
 
 
 class ServerTool(Cached):
@@ -54,12 +56,12 @@ class ServerTool(Cached):
         "web_search_20260318",
     ]
     name: str
-    allowed_callers: list[str] = []
+    allowed_callers: list[str] = Field(default_factory=list)
     allowed_domains: list[str] | None = None
     blocked_domains: list[str] | None = None
     citations: Json | None = None
     defer_loading: bool = False
-    input_examples: list[Json] = []
+    input_examples: list[Json] = Field(default_factory=list)
     max_characters: int | None = None
     max_content_tokens: int | None = None
     max_uses: int | None = Field(default=None, ge=1)
@@ -149,16 +151,32 @@ class Counted(Shape):
 
     model: str = Field(min_length=1, max_length=256)
     messages: list[Message]
-    system: Annotated[list[Text], BeforeValidator(as_blocks)] = []
-    tools: list[Tool] = []
+    system: Annotated[list[Text], BeforeValidator(as_blocks)] = Field(default_factory=list)
+    tools: list[Tool] = Field(default_factory=list)
     tool_choice: Annotated[AutoChoice | ToolChoice | NoChoice, Field(discriminator="type")] | None = None
     thinking: Annotated[AdaptiveThinking | BudgetThinking | NoThinking, Field(discriminator="type")] | None = None
     output_config: OutputConfig | None = None
     cache_control: CacheControl | None = None
     speed: Literal["standard", "fast"] | None = None
     context_management: Json | None = None
-    mcp_servers: list[Json] = []
+    mcp_servers: list[Json] = Field(default_factory=list)
     user_profile_id: str | None = None
+
+    @field_validator("thinking", "tool_choice", mode="before")
+    @classmethod
+    def _no_null(cls, value: object) -> object:
+        if value is None:
+            raise PydanticCustomError("null", "Input should be a valid object")
+        return value
+
+    def thinks_with(self) -> AdaptiveThinking | BudgetThinking | None:
+        """The thinking this request turns on, if it does."""
+        return None if isinstance(self.thinking, NoThinking) else self.thinking
+
+    def prefix(self, upto: int) -> list[Any]:
+        """Everything before message `upto`, cache breakpoints aside: what a thinking block may be bound to."""
+        parts = (*self.system, *self.tools, *self.messages[:upto])
+        return [_bare(part.model_dump(exclude_unset=True)) for part in parts]
 
 
 class Body(Counted):
@@ -169,22 +187,13 @@ class Body(Counted):
     temperature: float | None = Field(default=None, ge=0, le=1)
     top_p: float | None = Field(default=None, ge=0, le=1)
     top_k: int | None = Field(default=None, ge=0)
-    stop_sequences: list[str] = []
-    metadata: Metadata | None = None
-    service_tier: Literal["auto", "standard_only"] | None = None
+    stop_sequences: list[str] = Field(default_factory=list)
+    metadata: Metadata = Field(default_factory=Metadata)
+    service_tier: Literal["auto", "standard_only"] = "auto"
     inference_geo: str | None = None
     container: str | Json | None = None
     diagnostics: Json | None = None
     thread: Json | None = None
-
-    def thinks_with(self) -> AdaptiveThinking | BudgetThinking | None:
-        """The thinking this request turns on, if it does."""
-        return None if isinstance(self.thinking, NoThinking) else self.thinking
-
-    def prefix(self, upto: int) -> list[Any]:
-        """Everything before message `upto`, cache breakpoints aside: what a thinking block may be bound to."""
-        parts = (*self.system, *self.tools, *self.messages[:upto])
-        return [_bare(part.model_dump(exclude_unset=True)) for part in parts]
 
 
 def _bare(value: Any) -> Any:

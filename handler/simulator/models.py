@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from handler.errors import ProxyError
+
 ALL_EFFORTS = ("low", "medium", "high", "xhigh", "max")
 EFFORTS_4_6 = ("low", "medium", "high", "max")
 EFFORTS_4_5 = ("low", "medium", "high")
@@ -57,14 +59,14 @@ class Model:
         return self.thinking in {"either", "budget"}
 
 
-def _always(line: str, version: str, created: str, **rest: bool) -> Model:
+def _always(line: str, version: str, created: str, bound: bool = True) -> Model:
     dashed = f"claude-{line.lower()}-{version.replace('.', '-')}"
-    return Model(dashed, f"Claude {line} {version}", created, "always", off=None, **rest)
+    return Model(dashed, f"Claude {line} {version}", created, "always", off=None, forced_tools=not bound, bound=bound)
 
 
 _TABLE = (
-    _always("Fable", "5.2", "2026-11-10", forced_tools=False, bound=True),
-    _always("Mythos", "5.2", "2026-11-10", forced_tools=False, bound=True),
+    _always("Fable", "5.2", "2026-11-10"),
+    _always("Mythos", "5.2", "2026-11-10"),
     Model("claude-haiku-5-5", "Claude Haiku 5.5", "2026-10-20", "default", off_needs_high=True, bound=True),
     Model(
         "claude-sonnet-5-5",
@@ -76,11 +78,11 @@ _TABLE = (
         forced_tools=False,
         bound=True,
     ),
-    _always("Opus", "5.5", "2026-09-22", forced_tools=False, bound=True),
-    _always("Fable", "5.1", "2026-08-25", forced_tools=False, bound=True),
-    _always("Mythos", "5.1", "2026-08-25", forced_tools=False, bound=True),
-    _always("Fable", "5", "2026-06-09"),
-    _always("Mythos", "5", "2026-06-09"),
+    _always("Opus", "5.5", "2026-09-22"),
+    _always("Fable", "5.1", "2026-08-25"),
+    _always("Mythos", "5.1", "2026-08-25"),
+    _always("Fable", "5", "2026-06-09", bound=False),
+    _always("Mythos", "5", "2026-06-09", bound=False),
     Model("claude-opus-5", "Claude Opus 5", "2026-07-14", "default", off_needs_high=True),
     Model("claude-sonnet-5", "Claude Sonnet 5", "2026-06-30", "default"),
     Model("claude-opus-4-8", "Claude Opus 4.8", "2026-05-28", "optional"),
@@ -156,6 +158,36 @@ def info(model: Model) -> dict[str, object]:
         "max_tokens": model.max_tokens,
         "capabilities": _capabilities(model),
     }
+
+
+def page(query: Mapping[str, str]) -> dict[str, object]:
+    """One page of the list: `limit` (20 by default), `after_id`, `before_id`. Raises ProxyError (400)."""
+    limit = query.get("limit", "20")
+    if not limit.isdecimal() or not 1 <= int(limit) <= 1000:
+        raise ProxyError(400, "limit: Input should be between 1 and 1000")
+    size = int(limit)
+    listed = [model.id for model in _TABLE if model.lifecycle != "retired"]
+    if "before_id" in query:
+        end = _place(listed, query["before_id"], "before_id")
+        start = max(0, end - size)
+        more = start > 0
+    else:
+        start = _place(listed, query["after_id"], "after_id") + 1 if "after_id" in query else 0
+        end = start + size
+        more = end < len(listed)
+    shown = listed[start:end]
+    return {
+        "data": [info(MODELS[name]) for name in shown],
+        "first_id": shown[0] if shown else None,
+        "has_more": more,
+        "last_id": shown[-1] if shown else None,
+    }
+
+
+def _place(listed: list[str], name: str, field: str) -> int:
+    if name not in listed:
+        raise ProxyError(400, f"{field}: no such model")
+    return listed.index(name)
 
 
 def _capabilities(model: Model) -> dict[str, object]:

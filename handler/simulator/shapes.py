@@ -166,7 +166,7 @@ class ToolResult(Cached):
 
     type: Literal["tool_result"]
     tool_use_id: str = Field(pattern=r"^[a-zA-Z0-9_-]+$")
-    content: Annotated[list[ResultContent], BeforeValidator(as_blocks)] = []
+    content: Annotated[list[ResultContent], BeforeValidator(as_blocks)] = Field(default_factory=list)
     is_error: bool = False
     toolset_name: str | None = None
 
