@@ -15,6 +15,7 @@ import certifi
 import httpx
 
 from handler.transport.connection import Connection
+from handler.transport.dial import dial
 
 KEEP_SECONDS = 60.0
 KEEP_CONNECTIONS = 256
@@ -117,7 +118,7 @@ class Pool(httpx.AsyncBaseTransport):
             async with asyncio.timeout(self.timeouts.connect):
                 tls = self._tls_context() if scheme == "https" else None
                 _, connection = await asyncio.get_running_loop().create_connection(
-                    Connection, host, port, ssl=tls, server_hostname=host if tls else None, happy_eyeballs_delay=0.25
+                    Connection, sock=await dial(host, port), ssl=tls, server_hostname=host if tls else None
                 )
         except TimeoutError:
             raise httpx.ConnectTimeout("The upstream did not accept a connection in time.") from None
