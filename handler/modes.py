@@ -40,6 +40,7 @@ _IDENTITY_PREFIXES = (b"x-forwarded-", b"x-amz", b"cf-", b"x-original-")
 # Ours to set: framing, the encoding we ask for and the answer's own.
 _FRAMING = {b"host", b"content-length", b"content-encoding", b"accept-encoding"}
 _ANSWER_NEVER = {b"anthropic-organization-id", b"set-cookie", b"content-type", b"request-id", b"x-request-id"}
+_OWN_LIMIT = {b"x-ratelimit-limit", b"x-ratelimit-remaining", b"x-ratelimit-reset"}
 _ANSWER_KEPT = {b"retry-after", b"retry-after-ms", b"x-should-retry"}
 
 
@@ -125,7 +126,7 @@ def merge_betas(headers: list[tuple[bytes, bytes]], betas: Iterable[bytes]) -> l
 def answer_headers(mode: Mode, upstream: Headers) -> list[tuple[bytes, bytes]]:
     """The answer's headers that reach the caller; content-type, framing and request ids are added elsewhere."""
     lowered = [(name.lower(), value) for name, value in upstream]
-    dropped = _HOP_BY_HOP | _FRAMING | _ANSWER_NEVER | _named_in_connection(lowered)
+    dropped = _HOP_BY_HOP | _FRAMING | _ANSWER_NEVER | _OWN_LIMIT | _named_in_connection(lowered)
     return [(name, value) for name, value in lowered if name not in dropped and (mode.whole_answer or _kept(name))]
 
 

@@ -171,6 +171,8 @@ async def _hand_on(answer: httpx.Response, exchange: Exchange, outlet: Outlet) -
     kind = header(received, b"content-type")
     media = kind.partition(b";")[0].strip().lower()
     headers = exchange.headers(received)
+    if request_id := header(received, b"request-id"):
+        headers += [(b"request-id", request_id), (b"x-request-id", request_id)]
     if kind:
         headers.append((b"content-type", kind))
     if status >= 400:
