@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from handler.app import create_app
+from handler.credentials.oauth import CredentialsFile
 from handler.server import listen, run, server
 from handler.settings import Settings, SettingsError, load
 
@@ -29,6 +30,8 @@ def serve() -> None:
     settings = _settings()
     if settings.holds_oauth:
         _err.print(OAUTH_NOTICE, style="yellow")
+    if settings.claude_credentials_file and CredentialsFile(settings.claude_credentials_file).readable_by_others():
+        _err.print("CLAUDE_CREDENTIALS_FILE can be read by others on this machine: chmod 600 it.", style="yellow")
     if not settings.holds_credential:
         _err.print("No ANTHROPIC_API_KEY is set: every caller has to bring an Anthropic API key.", style="yellow")
     with _listening(settings) as sock:

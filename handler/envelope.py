@@ -4,12 +4,14 @@ Pure ASGI: an answer's first message gains headers, its chunks pass through one 
 becomes an answer in the shape of the route, or, once an answer has begun, a line in the log.
 """
 
+import asyncio
 import re
 import secrets
 import time
 import traceback
 from collections.abc import Sequence
 
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from handler.callers import address
@@ -24,9 +26,9 @@ MAX_HEADER_BYTES = 64 * 1024
 MAX_HEADERS = 256
 MAX_REQUEST_ID = 128
 
-_PREFIX = re.compile("|".join(f"{prefix}(?=/)" for prefix in PREFIXES if prefix))
-_PLAIN_PATH = re.compile(rb"(?:/[A-Za-z0-9._~:@!$&'()*+,=-]+)*/?")
-_WARM_UPS = {"/", "/api/hello"}
+_PREFIX = re.compile("|".join(f"{prefix}(?=/|$)" for prefix in PREFIXES if prefix))
+_PLAIN_PATH = re.compile(rb"(?:/(?!\.\.?(?:/|$))[A-Za-z0-9._~:@!$&'()*+,=-]+)*/?")
+_WARM_UPS = {"", "/", "/api/hello"}
 
 
 class Envelope:
@@ -51,8 +53,12 @@ class Envelope:
             await self._app(scope, receive, answer.send)
         except CallerLeftError:
             visit.status = visit.status or 499
+        except asyncio.CancelledError:  # the server stops, and waits no longer
+            await answer.refuse(ProxyError(503, "The proxy is shutting down."))
         except ProxyError as error:
             await answer.refuse(error)
+        except HTTPException as error:
+            await answer.refuse(_no_route(error))
         except Exception as error:  # the last resort: nothing of it may reach the caller or the log
             self._telemetry.log.error("unexpected error", extra={"error": type(error).__name__, "at": _where(error)})
             await answer.refuse(ProxyError(500, "The proxy failed unexpectedly; its log has the request id."))
@@ -146,6 +152,14 @@ def _check_head(scope: Scope) -> None:
     headers = scope["headers"]
     if len(headers) > MAX_HEADERS or sum(len(name) + len(value) for name, value in headers) > MAX_HEADER_BYTES:
         raise ProxyError(431, "The request has too many headers, or too large ones.")
+
+
+def _no_route(error: HTTPException) -> ProxyError:
+    """What the router raises, in our words."""
+    if error.status_code != 405:
+        return not_found()
+    allowed = ", ".join(sorted((error.headers or {}).get("Allow", "").split(", ")))
+    return ProxyError(405, f"This route takes other methods only: {allowed}.", headers={"allow": allowed})
 
 
 def not_found() -> ProxyError:

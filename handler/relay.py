@@ -120,12 +120,12 @@ class Relay:
         request = httpx.Request(
             upstream.method,
             self._url,
-            headers=list(upstream.headers),
-            content=upstream.body or None,
+            # Given as a stream, the body brings no headers of httpx's own making.
+            headers=[(b"host", self._url.netloc), *upstream.headers, *_length(upstream)],
+            stream=httpx.ByteStream(upstream.body),
             extensions={"target": self._path + upstream.target},
         )
-        if upstream.method == "POST" and not upstream.body:
-            request.headers["content-length"] = "0"
+        request.read()
         flow = auth.async_auth_flow(request)
         try:
             request = await anext(flow)
@@ -180,16 +180,16 @@ async def _hand_on(answer: httpx.Response, exchange: Exchange, outlet: Outlet) -
         await outlet.whole(status, headers, body)
     elif not 200 <= status < 300:
         raise ProxyError(502, f"The upstream answered with status {status}, which is not followed.")
-    elif media == b"text/event-stream" and not exchange.download:
-        await outlet.start(status, [*headers, (b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")])
-        await _stream(answer, exchange, outlet)
-    elif media == b"application/json" or not exchange.download:
-        await outlet.whole(status, headers, exchange.answer(await _read_whole(answer)))
-    else:
+    elif exchange.download:
         await outlet.start(status, headers)
         async for chunk in _decoded(answer):
             await outlet.chunk(chunk)
         await outlet.end()
+    elif media == b"text/event-stream":
+        await outlet.start(status, [*headers, (b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")])
+        await _stream(answer, exchange, outlet)
+    else:
+        await outlet.whole(status, headers, exchange.answer(await _read_whole(answer)))
 
 
 async def _stream(answer: httpx.Response, exchange: Exchange, outlet: Outlet) -> None:
@@ -245,6 +245,12 @@ async def _inflated(stream: httpx.AsyncByteStream) -> AsyncIterator[bytes]:
         raise ProxyError(502, "The upstream's compressed answer is broken.") from None
     if not inflate.eof:
         raise ProxyError(502, "The upstream's compressed answer is cut short.")
+
+
+def _length(upstream: UpstreamRequest) -> list[tuple[bytes, bytes]]:
+    if not upstream.body and upstream.method != "POST":
+        return []
+    return [(b"content-length", b"%d" % len(upstream.body))]
 
 
 def _failure(error: httpx.TransportError) -> ProxyError:

@@ -91,26 +91,27 @@ class Routes:
     def table(self) -> list[Route]:
         """Every route, the busiest first."""
         read, write, both = ["GET"], ["POST"], ["GET", "POST"]
-        stateful = partial(self.stateful, stateful=True)
         anthropic: list[tuple[str, list[str], Method]] = [
             ("/v1/messages", write, self.messages),
             ("/v1/messages/count_tokens", write, self.messages),
             ("/v1/models", read, self.models),
             (f"/v1/models/{_ID}", read, self.models),
-            ("/v1/messages/batches", both, stateful),
-            (f"/v1/messages/batches/{_ID}", ["GET", "DELETE"], stateful),
-            (f"/v1/messages/batches/{_ID}/results", read, stateful),
-            (f"/v1/messages/batches/{_ID}/cancel", write, stateful),
-            ("/v1/files", both, stateful),
-            (f"/v1/files/{_ID}", ["GET", "DELETE"], stateful),
-            (f"/v1/files/{_ID}/content", read, stateful),
+            ("/v1/messages/batches", both, self.stateful),
+            (f"/v1/messages/batches/{_ID}", ["GET", "DELETE"], self.stateful),
+            (f"/v1/messages/batches/{_ID}/results", read, self.download),
+            (f"/v1/messages/batches/{_ID}/cancel", write, self.stateful),
+            ("/v1/files", both, self.stateful),
+            (f"/v1/files/{_ID}", ["GET", "DELETE"], self.stateful),
+            (f"/v1/files/{_ID}/content", read, self.download),
             ("/", ["HEAD"], warm_up),
+            ("", ["HEAD"], warm_up),
             ("/api/hello", ["HEAD"], warm_up),
         ]
         return [
-            Route(prefix + path, Endpoint(path, mode, prefix, method), methods=methods)
+            _route(prefix + path, Endpoint(path, mode, prefix, method), methods)
             for path, methods, method in anthropic
             for prefix, mode in modes.PREFIXES.items()
+            if prefix + path
         ]
 
     async def messages(self, call: Call) -> None:
@@ -137,15 +138,21 @@ class Routes:
         exchange = self._passthrough(call, call.mode, self._betas(call.mode, credential), b"")
         await self._relayed(call, credential, exchange)
 
-    async def stateful(self, call: Call, *, stateful: bool) -> None:
-        """Batches and files: relayed with the caller's own API key, bodies as they are, downloads streamed."""
-        credential = await self._credential(call, stateful=stateful)
+    async def stateful(self, call: Call) -> None:
+        """Batches and files: relayed with the caller's own API key, bodies as they are."""
+        credential = await self._credential(call, stateful=True)
         body = b""
         if call.scope["method"] == "POST" and call.scope["path"].endswith("/batches"):
             body = JsonObject(await self._json_body(call)).raw
         elif call.scope["method"] == "POST":
             body = await self._body(call)
-        exchange = self._passthrough(call, call.mode, self._betas(call.mode, credential), body, download=True)
+        exchange = self._passthrough(call, call.mode, self._betas(call.mode, credential), body)
+        await self._relayed(call, credential, exchange)
+
+    async def download(self, call: Call) -> None:
+        """A batch's results or a file's content: streamed, of whatever type, with the caller's own API key."""
+        credential = await self._credential(call, stateful=True)
+        exchange = self._passthrough(call, call.mode, self._betas(call.mode, credential), b"", download=True)
         await self._relayed(call, credential, exchange)
 
     async def _credential(self, call: Call, *, stateful: bool = False) -> Credential:
@@ -205,6 +212,13 @@ class Routes:
             parts.append(part)
             more = message.get("more_body", False)
         return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _route(path: str, endpoint: Endpoint, methods: list[str]) -> Route:
+    route = Route(path, endpoint, methods=methods)
+    # Starlette adds HEAD to GET; an upstream's answer to it would be waited for in vain.
+    route.methods = set(methods)
+    return route
 
 
 async def warm_up(call: Call) -> None:

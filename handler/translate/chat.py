@@ -53,9 +53,7 @@ class Chat:
         if self._losses:
             headers.append((b"x-dropped", ",".join(self._losses).encode()))
         for name, value in ((name.lower(), value) for name, value in upstream):
-            if name == b"request-id":
-                headers += [(name, value), (b"x-request-id", value)]
-            elif name in _KEPT or (name.startswith(b"anthropic-") and name != _WITHHELD):
+            if name in _KEPT or (name.startswith(b"anthropic-") and name != _WITHHELD):
                 headers.append((name, value))
         return headers + rate_headers(upstream, self._created)
 

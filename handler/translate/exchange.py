@@ -35,7 +35,7 @@ class Exchange(Protocol):
 
     @property
     def download(self) -> bool:
-        """Whether a good answer may be of any content type, handed on as it comes."""
+        """Whether a good answer is handed on as it comes, of whatever content type."""
 
     @property
     def done(self) -> bool:
@@ -46,7 +46,7 @@ class Exchange(Protocol):
         """Token counts seen so far, by their Anthropic names; for the log and the metrics."""
 
     def headers(self, upstream: Headers) -> list[tuple[bytes, bytes]]:
-        """The caller's response headers, from the upstream's; content-type and framing aside."""
+        """The caller's response headers, from the upstream's; content-type, ids and framing aside."""
 
     def answer(self, body: bytes) -> bytes:
         """A whole successful JSON answer. Raises ProxyError (502) when it is not one."""

@@ -9,20 +9,19 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from pydantic_core import from_json
-
 from handler import sse
 from handler.errors import ProxyError, anthropic_body
 from handler.translate.exchange import Headers, UpstreamRequest
+from handler.wire import json_text
+from handler.wire.anthropic import TOKEN_COUNTS
 
 _NOT_JSON = "The upstream's answer is not valid JSON."
 _INCOMPLETE = "The upstream's stream ended before it was complete."
 _TOLD = re.compile(rb'"usage"|message_stop|event: ?error|"error"')
-_COUNTS = ("input_tokens", "output_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
 
 
 class Passthrough:
-    """An exchange that changes nothing. `keep` filters the answer's headers; `download` allows any content type."""
+    """An exchange that changes nothing. `keep` filters the answer's headers."""
 
     def __init__(
         self,
@@ -104,18 +103,18 @@ class Passthrough:
 
     def _count(self, usage: Any) -> None:
         if isinstance(usage, dict):
-            self.usage.update({name: n for name in _COUNTS if isinstance(n := usage.get(name), int)})
+            self.usage.update({name: n for name in TOKEN_COUNTS if isinstance(n := usage.get(name), int)})
 
 
 def _json(body: bytes) -> Any:
     try:
-        return from_json(body)
+        return json_text.read(body)
     except ValueError:
         raise ProxyError(502, _NOT_JSON) from None
 
 
 def _json_or_none(data: bytes) -> Any:
     try:
-        return from_json(data)
+        return json_text.read(data)
     except ValueError:
         return None

@@ -103,5 +103,5 @@ class Lifecycle:
             self._open = index
         elif kind != "error" and index != self._open:
             raise IllegalEventError(f"{kind} names a content block that is not open")
-        elif kind == "content_block_stop":
+        else:
             self._open = _NO_BLOCK
