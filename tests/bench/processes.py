@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 PROXY_CORE, OTHER_CORE = 0, max(os.sched_getaffinity(0))
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -24,14 +25,12 @@ class Process:
 
     def cpu(self) -> float:
         """Seconds of CPU so far."""
-        with open(f"/proc/{self.pid}/stat") as stat:
-            fields = stat.read().rpartition(")")[2].split()
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / TICKS
 
     def memory(self) -> float:
         """Resident megabytes."""
-        with open(f"/proc/{self.pid}/statm") as statm:
-            return int(statm.read().split()[1]) * PAGE / 1e6
+        return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * PAGE / 1e6
 
 
 @contextmanager
