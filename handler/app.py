@@ -18,16 +18,21 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Lifespan
 
 from handler import __version__
+from handler.anthropic_routes import AnthropicRoutes
 from handler.callers import Gate, Keyring, Tokens
 from handler.credentials.header import api_key
 from handler.credentials.oauth import CredentialsFile, FixedToken
 from handler.envelope import Envelope
+from handler.models import Catalogue
+from handler.openai_routes import OpenAIRoutes
 from handler.ratelimit.gcra import Quota
 from handler.ratelimit.limiter import Limiter
+from handler.reception import Policy, Reception
 from handler.relay import Relay
-from handler.routes import Policy, Routes
+from handler.routes import table
 from handler.settings import LONG_TOKEN, Settings
 from handler.telemetry import Telemetry
+from handler.translate.chat_request import Options
 from handler.transport import Pool, Timeouts
 
 
@@ -49,7 +54,9 @@ def create_app(settings: Settings) -> FastAPI:
         request_bytes=settings.request_bytes,
         loopback=settings.loopback,
     )
-    routes = Routes(relay, _gate(settings), _keyring(settings), policy)
+    reception = Reception(relay, _gate(settings), _keyring(settings), policy)
+    options = Options(settings.default_max_tokens, settings.auto_prompt_cache)
+    openai = OpenAIRoutes(reception, Catalogue(), options)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -60,7 +67,7 @@ def create_app(settings: Settings) -> FastAPI:
         lambda router: Envelope(router, telemetry, _limiter(settings), settings.trusted_proxy_hops), lifespan
     )
     app.add_route("/health", _health(), methods=["GET"])
-    app.router.routes.extend(routes.table())
+    app.router.routes.extend(table(AnthropicRoutes(reception), openai))
     return app
 
 

@@ -175,5 +175,12 @@ def with_prompt(body: JsonObject, prompt: str) -> dict[str, str]:
             return {}
 
 
+def translated_with_prompt(body: dict[str, Any], prompt: str) -> dict[str, Any]:
+    """A translated body with `prompt` put first in its `system` blocks."""
+    if not prompt or comes_from_claude_code(body):
+        return body
+    return {**body, "system": [{"type": "text", "text": prompt}, *body.get("system", ())]}
+
+
 def _begins_with(system: list[Any], prompt: str) -> bool:
     return bool(system) and str(system[0].get("text", "")).startswith(prompt)

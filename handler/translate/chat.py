@@ -48,14 +48,11 @@ class Chat:
         return self._usage or outcomes.token_counts(self._stream.usage)
 
     def headers(self, upstream: Headers) -> list[tuple[bytes, bytes]]:
-        """Ours, what the upstream says about the request and its limits, and the limits in OpenAI's names."""
-        headers = [_OPENAI_VERSION]
+        """Ours, what the upstream says about the request and its limits, and the losses by name."""
+        headers = openai_headers(upstream, self._created)
         if self._losses:
             headers.append((b"x-dropped", ",".join(self._losses).encode()))
-        for name, value in ((name.lower(), value) for name, value in upstream):
-            if name in _KEPT or (name.startswith(b"anthropic-") and name != _WITHHELD):
-                headers.append((name, value))
-        return headers + rate_headers(upstream, self._created)
+        return headers
 
     def answer(self, body: bytes) -> bytes:
         """The ChatCompletion. Raises ProxyError (502) when `body` is no Message."""
@@ -68,8 +65,11 @@ class Chat:
         return json_text.utf8(json_text.write(said))
 
     def refuse(self, status: int, body: bytes) -> bytes:
-        """OpenAI's error body, with the upstream's message. Raises ProxyError (502) when it is not JSON."""
-        return outcomes.refused(status, body)
+        """OpenAI's error body, with the upstream's message. Raises ProxyError (502) when it has none."""
+        refusal = outcomes.refusal_of(status, body)
+        if refusal.status != status:
+            raise refusal
+        return openai_body(refusal)
 
     def feed(self, chunk: bytes) -> bytes:
         """The frames for the events `chunk` completes; nothing once done.
@@ -101,7 +101,7 @@ class Chat:
         if self.done:
             return b""
         self._failed = True
-        return self._unsent + b"data: " + openai_body(error) + b"\n\n"
+        return self._unsent + chat_frames.error(error)
 
     def _told(self, event: sse.Event) -> bytes:
         if not event.data:
@@ -110,6 +110,13 @@ class Chat:
         if self._lifecycle.advance(said):
             return self._stream.feed(said)
         return chat_frames.PING if said["type"] == "ping" else b""
+
+
+def openai_headers(upstream: Headers, now: float) -> list[tuple[bytes, bytes]]:
+    """An OpenAI answer's headers, from the upstream's; `now`: epoch seconds."""
+    kept = [(name.lower(), value) for name, value in upstream]
+    kept = [(name, value) for name, value in kept if name in _KEPT or name.startswith(b"anthropic-")]
+    return [_OPENAI_VERSION, *((n, v) for n, v in kept if n != _WITHHELD), *rate_headers(upstream, now)]
 
 
 def _object(event: sse.Event) -> Json:

@@ -4,8 +4,7 @@ All chunks of a stream share everything around their delta, so that is encoded o
 nearly every chunk is, costs the encoding of its own characters.
 """
 
-from typing import Any
-
+from handler.errors import ProxyError, openai_body
 from handler.translate.outcomes import completion_usage
 from handler.wire import json_text
 from handler.wire.anthropic import Json
@@ -55,6 +54,6 @@ class Frames:
         return self._shared + b',"choices":[],"usage":' + said + b"}\n\n"
 
 
-def error(said: dict[str, Any]) -> bytes:
-    """The frame that makes an OpenAI client raise; `said` is the whole error object."""
-    return b"data: " + json_text.utf8(json_text.write(said)) + b"\n\n"
+def error(failure: ProxyError) -> bytes:
+    """The frame that makes an OpenAI client raise."""
+    return b"data: " + openai_body(failure) + b"\n\n"

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from handler.errors import ProxyError, openai_type
+from handler.errors import ProxyError
 from handler.wire import json_text
 from handler.wire.anthropic import TOKEN_COUNTS
 
@@ -104,31 +104,30 @@ def merged(usage: Mapping[str, Any], later: object) -> dict[str, Any]:
     return {**usage, **{name: value for name, value in fresh.items() if value is not None}}
 
 
-def stream_error(event: Mapping[str, Any]) -> dict[str, Any]:
-    """OpenAI's error object for an `error` event."""
+def stream_error(event: Mapping[str, Any]) -> ProxyError:
+    """What an `error` event says."""
     error = event.get("error")
     kind = error.get("type") if isinstance(error, dict) else None
-    return _error(_STATUSES.get(kind, 500) if isinstance(kind, str) else 500, error)
+    return _refusal(_STATUSES.get(kind, 500) if isinstance(kind, str) else 500, error)
 
 
-def refused(status: int, body: bytes) -> bytes:
-    """OpenAI's error body for the upstream's, which keeps its message. Raises ProxyError (502) when it has none."""
+def refusal_of(status: int, body: bytes) -> ProxyError:
+    """What the upstream's error body says, under its own status; a 502 when it is no error body."""
     try:
         said = json_text.read(body)
     except ValueError:
         said = None
     match said:
         case {"error": dict() | str() as error}:
-            return json_text.utf8(json_text.write(_error(status, error)))
+            return _refusal(status, error)
         case dict() | str():
-            return json_text.utf8(json_text.write(_error(status, said)))
-    raise ProxyError(502, f"The upstream answered {status} with something that is no error body.")
+            return _refusal(status, said)
+    return ProxyError(502, f"The upstream answered {status} with something that is no error body.")
 
 
-def _error(status: int, error: object) -> dict[str, Any]:
+def _refusal(status: int, error: object) -> ProxyError:
     message = _message(error) or f"The upstream refused the request with status {status} and no reason."
-    kind, code = openai_type(status)
-    return {"error": {"message": message, "type": kind, "param": None, "code": _code(status, message, error) or code}}
+    return ProxyError(status, message, code=_code(status, message, error))
 
 
 def _message(error: object) -> str:
