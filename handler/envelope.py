@@ -136,7 +136,7 @@ def _visit(scope: Scope, path: str) -> Visit:
     openai = path.startswith("/openai/") or path == "/v1/chat/completions"
     invocation = scope.get("extensions", {}).get("claude_proxy.invocation", {})
     visit = Visit(f"req_{secrets.token_hex(12)}", Shape.OPENAI if openai else Shape.ANTHROPIC)
-    visit.cold_start = invocation.get("cold")
+    visit.invocation, visit.cold_start = invocation.get("request_id"), invocation.get("cold", False)
     return visit
 
 

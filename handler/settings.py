@@ -9,14 +9,17 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from handler.aws import Account
 
 MIB = 1024 * 1024
 LOCAL_REQUEST_BYTES = 32 * MIB
 # Lambda takes 6 MB of event, in which a body's quotes are escaped; below that the refusal is still ours.
 LAMBDA_REQUEST_BYTES = 11 * MIB // 2
 LONG_TOKEN = 32
+_ON_AWS = ("rate_limit_table", "auth_token_secret", "anthropic_api_key_secret")
 
 
 class SettingsError(Exception):
@@ -69,6 +72,10 @@ def _origin(url: str) -> str:
     if not parts.hostname or parts.username or parts.query or parts.fragment or not (parts.scheme == "https" or plain):
         raise ValueError("must be an https URL without credentials or query (http only for loopback)")
     return url.rstrip("/")
+
+
+def _endpoint(url: str | None) -> str | None:
+    return None if url is None else _origin(url)
 
 
 Key = Annotated[SecretStr | None, BeforeValidator(_blank_is_none), AfterValidator(_one_line)]
@@ -136,6 +143,12 @@ class Settings(BaseSettings):
     # Set by AWS and by the template, not by the user.
     aws_lambda_function_name: Name = Field(None, exclude=True)
     function_url_auth_type: Name = Field(None, exclude=True)
+    deployment_id: Name = Field(None, exclude=True)
+    aws_region: Name = Field(None, exclude=True, validation_alias=AliasChoices("aws_region", "aws_default_region"))
+    aws_access_key_id: Name = Field(None, exclude=True)
+    aws_secret_access_key: Key = Field(None, exclude=True)
+    aws_session_token: Key = Field(None, exclude=True)
+    aws_endpoint_url: Annotated[Name, AfterValidator(_endpoint)] = Field(None, exclude=True)
 
     @property
     def on_lambda(self) -> bool:
@@ -167,6 +180,17 @@ class Settings(BaseSettings):
         """Whether callers need a token."""
         return bool(self.auth_token or self.auth_token_secret)
 
+    def account(self) -> Account:
+        """Where the table and the secrets are. Complete whenever one of them is set."""
+        secret, token = self.aws_secret_access_key, self.aws_session_token
+        return Account(
+            region=self.aws_region or "",
+            access_key_id=self.aws_access_key_id or "",
+            secret_access_key=secret.get_secret_value() if secret else "",
+            session_token=token.get_secret_value() if token else None,
+            endpoint=self.aws_endpoint_url,
+        )
+
     @model_validator(mode="after")
     def _consistent(self) -> "Settings":
         for one, other in (("anthropic_api_key", "anthropic_api_key_secret"), ("auth_token", "auth_token_secret")):
@@ -177,6 +201,12 @@ class Settings(BaseSettings):
         key = self.anthropic_api_key
         if key and key.get_secret_value().startswith("sk-ant-oat"):
             raise ValueError("ANTHROPIC_API_KEY holds an OAuth token; it wants an API key (sk-ant-api...)")
+        uses_aws = [name for name in _ON_AWS if getattr(self, name)]
+        if uses_aws and not (self.aws_region and self.aws_access_key_id and self.aws_secret_access_key):
+            raise ValueError(
+                f"{uses_aws[0].upper()} needs AWS_REGION, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (on Lambda they "
+                "are there; elsewhere `aws configure export-credentials --format env` prints them)"
+            )
         if self.holds_oauth and not self.loopback:
             raise ValueError(
                 "CLAUDE_CODE_OAUTH_TOKEN and CLAUDE_CREDENTIALS_FILE are for the owner's own machine: "
