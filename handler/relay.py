@@ -9,8 +9,7 @@ start is a ProxyError for the envelope; after it, one in-band error event and a 
 """
 
 import asyncio
-import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self, cast
@@ -20,12 +19,12 @@ import httpx
 from handler.errors import ProxyError
 from handler.modes import header
 from handler.translate.exchange import Exchange, UpstreamRequest
+from handler.upstream_body import decoded, read_whole
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-MAX_ANSWER_BYTES = 32 * 1024 * 1024
 # After a stream's last word the upstream has this long to end it, so that its connection can be kept.
 TRAILING_SECONDS = 0.25
 _UNREACHABLE = "upstream_unreachable"
@@ -110,7 +109,7 @@ class Relay:
         try:
             answer = await self._call(request, auth)
             try:
-                return answer.status_code, answer.headers, await _read_whole(answer)
+                return answer.status_code, answer.headers, await read_whole(answer)
             finally:
                 await answer.aclose()
         except httpx.TransportError as error:
@@ -176,24 +175,24 @@ async def _hand_on(answer: httpx.Response, exchange: Exchange, outlet: Outlet) -
     if kind:
         headers.append((b"content-type", kind))
     if status >= 400:
-        body = exchange.refuse(status, await _read_whole(answer))
+        body = exchange.refuse(status, await read_whole(answer))
         await outlet.whole(status, headers, body)
     elif not 200 <= status < 300:
         raise ProxyError(502, f"The upstream answered with status {status}, which is not followed.")
     elif exchange.download:
         await outlet.start(status, headers)
-        async for chunk in _decoded(answer):
+        async for chunk in decoded(answer):
             await outlet.chunk(chunk)
         await outlet.end()
     elif media == b"text/event-stream":
         await outlet.start(status, [*headers, (b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")])
         await _stream(answer, exchange, outlet)
     else:
-        await outlet.whole(status, headers, exchange.answer(await _read_whole(answer)))
+        await outlet.whole(status, headers, exchange.answer(await read_whole(answer)))
 
 
 async def _stream(answer: httpx.Response, exchange: Exchange, outlet: Outlet) -> None:
-    chunks = _decoded(answer)
+    chunks = decoded(answer)
     async for chunk in chunks:
         if out := exchange.feed(chunk):
             await outlet.chunk(out)
@@ -206,45 +205,6 @@ async def _stream(answer: httpx.Response, exchange: Exchange, outlet: Outlet) ->
                 async for chunk in chunks:
                     last += exchange.feed(chunk)
     await outlet.end(last + exchange.close())
-
-
-async def _read_whole(answer: httpx.Response) -> bytes:
-    parts, size = [], 0
-    async for chunk in _decoded(answer):
-        size += len(chunk)
-        if size > MAX_ANSWER_BYTES:
-            raise ProxyError(502, "The upstream's answer is too large.")
-        parts.append(chunk)
-    return b"".join(parts)
-
-
-def _decoded(answer: httpx.Response) -> AsyncIterator[bytes]:
-    """The body's bytes, decompressed where the upstream compressed them although asked not to."""
-    encoding = header(answer.headers.raw, b"content-encoding").strip().lower()
-    stream = answer.stream
-    if not isinstance(stream, httpx.AsyncByteStream):
-        raise ProxyError(502, "The upstream's answer cannot be read.")
-    if encoding in (b"", b"identity"):
-        return aiter(stream)
-    if encoding not in (b"gzip", b"x-gzip", b"deflate"):
-        raise ProxyError(502, "The upstream's answer is compressed in a way that was not asked for.")
-    return _inflated(stream)
-
-
-async def _inflated(stream: httpx.AsyncByteStream) -> AsyncIterator[bytes]:
-    inflate = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
-    try:
-        async for chunk in stream:
-            pending = chunk
-            while pending and not inflate.eof:
-                # In bounded steps: a small chunk may hold a large text.
-                if out := inflate.decompress(pending, 1024 * 1024):
-                    yield out
-                pending = inflate.unconsumed_tail
-    except zlib.error:
-        raise ProxyError(502, "The upstream's compressed answer is broken.") from None
-    if not inflate.eof:
-        raise ProxyError(502, "The upstream's compressed answer is cut short.")
 
 
 def _length(upstream: UpstreamRequest) -> list[tuple[bytes, bytes]]:

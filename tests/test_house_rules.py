@@ -1,0 +1,73 @@
+"""The rules of this house, as far as a machine can see them."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PRODUCT = sorted((ROOT / "handler").rglob("*.py"))
+PYTHON = [*PRODUCT, *sorted((ROOT / "tests").rglob("*.py")), *sorted((ROOT / "infra").rglob("*.py"))]
+MAX_LINES = 250
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("ruff", "check", "."),
+        ("ruff", "format", "--check", "."),
+        ("mypy",),
+        ("lint-imports",),
+    ],
+    ids=lambda command: " ".join(command),
+)
+def test_a_tool_finds_nothing(command: tuple[str, ...]) -> None:
+    program = Path(sys.executable).with_name(command[0])
+    done = subprocess.run([program, *command[1:]], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("path", PRODUCT, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_file_can_be_read_in_one_sitting(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= MAX_LINES
+
+
+@pytest.mark.parametrize("path", PRODUCT, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_check_is_waived(path: Path) -> None:
+    assert not re.search(r"# *(noqa|type: *ignore|pragma: *no cover|nosec)", path.read_text())
+
+
+def test_the_environment_is_read_in_one_place() -> None:
+    """Lambda's own variables, by which it speaks to a runtime, are the runtime's."""
+    readers = {str(path.relative_to(ROOT)) for path in PRODUCT if re.search(r"os\.(environ|getenv)", path.read_text())}
+    assert readers == {"handler/settings.py", "handler/lambda_runtime/__main__.py"}
+
+
+def test_nothing_is_left_unfinished() -> None:
+    for path in PYTHON:
+        if path != Path(__file__):
+            assert not re.search(r"\b(TODO|FIXME|XXX|NotImplementedError)\b", path.read_text()), path
+
+
+def test_no_path_of_one_machine_is_in_the_project() -> None:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    for name in listed:
+        if name.endswith((".lock", ".json")) or name == str(Path(__file__).relative_to(ROOT)):
+            continue
+        assert not re.search(r"(?<![\w.])/(work|root|home|farm)/", (ROOT / name).read_text()), name
+
+
+@pytest.mark.parametrize("path", PRODUCT, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_public_name_says_what_it_is_for(path: Path) -> None:
+    tree = ast.parse(path.read_text())
+    kinds = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    named = [tree, *(node for node in tree.body if isinstance(node, kinds) and not node.name.startswith("_"))]
+    for node in list(named):
+        if isinstance(node, ast.ClassDef):
+            named += [each for each in node.body if isinstance(each, kinds) and not each.name.startswith("_")]
+    silent = [getattr(node, "name", path.name) for node in named if not ast.get_docstring(node)]
+    # What a protocol or a base class says already need not be said again.
+    assert [name for name in silent if not re.match(r"(visit_|on_)", name)] == []
