@@ -183,8 +183,9 @@ class AnswerStream:
     def __init__(self, connection: _Connection) -> None:
         self._connection = connection
         self._answer = _Answer()
-        self.over = asyncio.create_task(self._answer.read(connection.reader))
-        """Done when the Runtime API has answered: before our end, that means nobody listens any more."""
+        self._acknowledged = asyncio.Event()
+        self.over = asyncio.create_task(self._watch())
+        """Done when nobody listens any more: the Runtime API refused the answer, or closed the connection."""
         self.over.add_done_callback(lambda task: task.cancelled() or task.exception())
 
     async def send(self, chunk: bytes) -> None:
@@ -197,9 +198,9 @@ class AnswerStream:
     async def close(self) -> None:
         """Ends the answer well and waits until it is acknowledged. Raises OSError."""
         await self._connection.write(b"0\r\n\r\n")
-        await self.over
+        await self._heard()
         self.drop()
-        if self._answer.status != 202:
+        if not self._acknowledged.is_set():
             raise RuntimeApiError(f"the stream was refused with {self._answer.status}", self._answer.status)
 
     async def fail(self, kind: str, message: str) -> None:
@@ -207,13 +208,30 @@ class AnswerStream:
         body = base64.b64encode(_failure(kind, message)).decode()
         trailers = f"Lambda-Runtime-Function-Error-Type: {kind}\r\nLambda-Runtime-Function-Error-Body: {body}\r\n\r\n"
         await self._connection.write(b"0\r\n", trailers.encode("latin-1"))
-        await asyncio.wait({self.over}, timeout=TRAILERS_ANSWER_SECONDS)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(TRAILERS_ANSWER_SECONDS):
+                await self._heard()
         self.drop()
 
     def drop(self) -> None:
         """Lets go of the connection."""
         self.over.cancel()
         self._connection.drop()
+
+    async def _heard(self) -> None:
+        """Waits for the acknowledgement, or for the end."""
+        acknowledged = asyncio.create_task(self._acknowledged.wait())
+        try:
+            await asyncio.wait({acknowledged, self.over}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            acknowledged.cancel()
+
+    async def _watch(self) -> None:
+        # An emulator acknowledges as soon as the answer has begun: that ends nothing, only a refusal or a close does.
+        await self._answer.read(self._connection.reader)
+        if 200 <= self._answer.status < 300:
+            self._acknowledged.set()
+            await self._connection.reader.read(1)
 
 
 def _failure(kind: str, message: str) -> bytes:
