@@ -5,6 +5,7 @@ python -m tests.lambda_.program
 
 import asyncio
 import json
+import os
 import sys
 from typing import Any
 
@@ -167,5 +168,5 @@ class App:
 
 
 if __name__ == "__main__":
-    entry.build = lambda: Application(App())  # type: ignore[assignment]
+    entry.build = lambda: Application(App(), os.environ.get("PROXY_RESPONSE_MODE", "auto"))  # type: ignore[assignment]
     sys.exit(entry.main())
