@@ -42,10 +42,18 @@ class RawClient:
         self._reader, self.writer = reader, writer
         self._parser = _parser()
         self._begun: Answer | None = None
+        self.informed: list[int] = []
 
     def send(self, data: bytes) -> None:
         """Writes bytes."""
         self.writer.write(data)
+
+    async def informational(self, seconds: float = 10.0) -> int:
+        """The status of the first informational answer (1xx), once it is there; `informed` has them all."""
+        async with asyncio.timeout(seconds):
+            while not self.informed:
+                await self._step()
+        return self.informed[0]
 
     async def head(self, seconds: float = 10.0) -> Answer:
         """Status and headers; the body follows with `answer` or `chunk`. Raises ConnectionError without any."""
@@ -95,6 +103,8 @@ class RawClient:
             return True
         if isinstance(event, h11.Response):
             self._begun = Answer(event.status_code, {n.decode(): v.decode("latin-1") for n, v in event.headers})
+        elif isinstance(event, h11.InformationalResponse):
+            self.informed.append(event.status_code)
         elif isinstance(event, h11.Data) and self._begun is not None:
             self._begun.chunks.append(bytes(event.data))
             self._begun.times.append(time.monotonic())

@@ -4,10 +4,14 @@ async def answer(request, wire): wire.write(b"HTTP/1.1 200 OK..."); await wire.d
 
 async with raw_upstream(answer) as upstream:
     upstream.url, upstream.requests, upstream.connections, upstream.open
+
+`tls` makes it https, on localhost. `welcome` is called with each new connection, before anything is read. An `early`
+upstream answers at the head of a request, its body unread, and closes. `listener` is a socket bound to loopback.
 """
 
 import asyncio
 import socket
+import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -86,27 +90,39 @@ class Wire:
 
 
 Answer = Callable[[Request, Wire], Awaitable[None]]
+Welcome = Callable[[Wire], None]
 
 
 class RawUpstream:
     """What the test sees. `open` counts the connections that are open now."""
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: Answer, welcome: Welcome | None = None, *, early: bool = False) -> None:
         self.answer = answer
+        self._welcome, self._early = welcome, early
         self.url = ""
         self.requests: list[Request] = []
         self.connections = 0
         self.open = 0
 
+    @property
+    def posts(self) -> list[Request]:
+        """The requests that are POSTs."""
+        return [request for request in self.requests if request.line.startswith("POST ")]
+
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection, as many requests as come."""
         self.connections += 1
         self.open += 1
+        wire = Wire(reader, writer)
+        if self._welcome is not None:
+            self._welcome(wire)
         try:
             while not writer.is_closing():
-                request = await _read(reader)
+                request = await _head(reader) if self._early else await _read(reader)
                 self.requests.append(request)
-                await self.answer(request, Wire(reader, writer))
+                await self.answer(request, wire)
+                if self._early:
+                    break
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
@@ -120,9 +136,13 @@ class RawUpstream:
                 await asyncio.sleep(0.005)
 
 
-async def _read(reader: asyncio.StreamReader) -> Request:
+async def _head(reader: asyncio.StreamReader) -> Request:
     head = await reader.readuntil(b"\r\n\r\n")
-    request = Request(head[:-4], b"")
+    return Request(head[:-4], b"")
+
+
+async def _read(reader: asyncio.StreamReader) -> Request:
+    request = await _head(reader)
     length = request.header("content-length")
     if length is not None:
         return Request(request.head, await reader.readexactly(int(length)))
@@ -137,9 +157,16 @@ async def _read(reader: asyncio.StreamReader) -> Request:
 
 
 @asynccontextmanager
-async def raw_upstream(answer: Answer) -> AsyncIterator[RawUpstream]:
+async def raw_upstream(
+    answer: Answer,
+    *,
+    tls: ssl.SSLContext | None = None,
+    welcome: Welcome | None = None,
+    early: bool = False,
+    listener: socket.socket | None = None,
+) -> AsyncIterator[RawUpstream]:
     """A listening upstream."""
-    upstream = RawUpstream(answer)
+    upstream = RawUpstream(answer, welcome, early=early)
     tasks: set[asyncio.Task[None]] = set()
 
     def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -147,8 +174,10 @@ async def raw_upstream(answer: Answer) -> AsyncIterator[RawUpstream]:
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 
-    server = await asyncio.start_server(connected, "127.0.0.1", 0, limit=1024 * 1024)
-    upstream.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    sock = listener or socket.create_server(("127.0.0.1", 0))
+    server = await asyncio.start_server(connected, sock=sock, limit=1024 * 1024, ssl=tls)
+    port = sock.getsockname()[1]
+    upstream.url = f"https://localhost:{port}" if tls else f"http://127.0.0.1:{port}"
     try:
         yield upstream
     finally:
