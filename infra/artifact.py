@@ -10,11 +10,22 @@ import shutil
 import struct
 import sys
 from pathlib import Path
+from py_compile import PycInvalidationMode
 
 # The simulator, the console and the local server are not for Lambda.
 NOT_DEPLOYED = ("handler/simulator", "handler/cli.py", "handler/demo.py", "handler/server.py", "handler/__main__.py")
 # Entry points and records of the installation; a `.pth` file would run at every start.
-LEFT_BY_INSTALLERS = ("bin", "*.pth", "*.virtualenv", "**/__pycache__", "**/*.pyc", "**/tests", "**/test", "**/*.pyi")
+LEFT_BY_INSTALLERS = (
+    "bin",
+    ".lock",
+    "*.pth",
+    "*.virtualenv",
+    "**/__pycache__",
+    "**/*.pyc",
+    "**/tests",
+    "**/test",
+    "**/*.pyi",
+)
 ELF_MACHINES = {62: "x86_64", 183: "aarch64"}
 MAX_BYTES = 38_000_000
 
@@ -29,10 +40,9 @@ def main(root: Path, machine: str) -> None:
             raise SystemExit(f"{library.relative_to(root)} is for {found}, not {machine}")
     (root / "run.sh").chmod(0o755)
     # SAM's zip stamps every file 1980: only what is not compared with its source's time survives that.
-    mode = compileall.PycInvalidationMode.UNCHECKED_HASH if hasattr(compileall, "PycInvalidationMode") else None
-    if not compileall.compile_dir(root, quiet=1, invalidation_mode=mode):
+    if not compileall.compile_dir(root, quiet=1, invalidation_mode=PycInvalidationMode.UNCHECKED_HASH):
         raise SystemExit("a file does not compile")
-    files = {str(path.relative_to(root)): path for path in sorted(root.rglob("*")) if path.is_file()}
+    files = {str(path.relative_to(root)): path for path in sorted(root.rglob("*"), key=str) if path.is_file()}
     if (size := sum(path.stat().st_size for path in files.values())) > MAX_BYTES:
         raise SystemExit(f"the artifact has {size} bytes, more than {MAX_BYTES}")
     digests = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items()}

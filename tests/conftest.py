@@ -4,11 +4,13 @@ import ipaddress
 import os
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from handler.settings import Settings
+from tests.lambda_ import artifact
 
 _REAL_CONNECT = socket.socket.connect
 _REAL_CONNECT_EX = socket.socket.connect_ex
@@ -67,3 +69,9 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+
+@pytest.fixture(scope="session")
+def artifact_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The deployed artifact, built once for this machine."""
+    return artifact.built(tmp_path_factory.mktemp("build"))
