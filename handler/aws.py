@@ -43,6 +43,9 @@ class Account:
     session_token: str | None = field(default=None, repr=False)
     endpoint: str | None = None
 
+    def __reduce__(self) -> tuple[object, ...]:
+        raise TypeError("a credential is not pickled")
+
 
 class AwsService:
     """One service in one region: `AwsService(account, "dynamodb", "DynamoDB_20120810", "1.0", transport)`."""

@@ -150,6 +150,9 @@ class Settings(BaseSettings):
     aws_session_token: Key = Field(None, exclude=True)
     aws_endpoint_url: Annotated[Name, AfterValidator(_endpoint)] = Field(None, exclude=True)
 
+    def __reduce__(self) -> tuple[object, ...]:
+        raise TypeError("settings hold secrets and are not pickled")
+
     @property
     def on_lambda(self) -> bool:
         """Whether this process runs in a Lambda sandbox (or an emulator of one)."""

@@ -84,9 +84,9 @@ PROXY = Loop()
 """The proxy from the source tree, started as Lambda starts it."""
 
 
-def environment(**values: str) -> dict[str, str]:
-    """Lambda's own variables and `values`; nothing of this machine but where programs are."""
-    return {
+def environment(**values: str | None) -> dict[str, str]:
+    """Lambda's own variables and `values` (None leaves one out); nothing of this machine but where programs are."""
+    whole = {
         "PATH": os.environ["PATH"],
         "HOME": os.environ.get("HOME", "/"),
         "AWS_LAMBDA_FUNCTION_NAME": "proxy",
@@ -95,10 +95,11 @@ def environment(**values: str) -> dict[str, str]:
         "RATE_LIMIT_ENABLED": "false",
         **values,
     }
+    return {name: value for name, value in whole.items() if value is not None}
 
 
 @contextmanager
-def streaming(loop: Loop, folder: Path, **values: str) -> Iterator[str]:
+def streaming(loop: Loop, folder: Path, **values: str | None) -> Iterator[str]:
     """The base URL of cargo-lambda's emulator with a loop behind it; `folder` is an empty one for its own files."""
     program = cargo_lambda_program()
     (folder / "src").mkdir()
@@ -139,7 +140,7 @@ class Rie:
 
 
 @contextmanager
-def emulated(loop: Loop, **values: str) -> Iterator[Rie]:
+def emulated(loop: Loop, **values: str | None) -> Iterator[Rie]:
     """AWS's emulator, our loop as its runtime."""
     program = rie_program()
     port, runtime_port = _free_port(), _free_port()
