@@ -75,3 +75,12 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def artifact_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The deployed artifact, built once for this machine."""
     return artifact.built(tmp_path_factory.mktemp("build"))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What needs Docker is off unless it is asked for."""
+    if "docker" in config.getoption("markexpr"):
+        return
+    for item in items:
+        if item.get_closest_marker("docker"):
+            item.add_marker(pytest.mark.skip(reason="needs a Docker engine; run it with -m docker"))
