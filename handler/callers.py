@@ -12,6 +12,7 @@ import ipaddress
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import httpx
 
@@ -140,6 +141,7 @@ def address(peer: str, headers: Headers, trusted_hops: int) -> str:
     return _network(peer) or peer
 
 
+@lru_cache(maxsize=4096)
 def _network(text: str) -> str | None:
     try:
         ip = ipaddress.ip_address(text)

@@ -11,9 +11,9 @@ them is whatever the caller wrote into `X-Forwarded-For`.
 
 from typing import Any
 
+from jiter import from_json
 from mangum.handlers import APIGateway, HTTPGateway
 from mangum.types import LambdaConfig, LambdaContext, LambdaEvent, Response, Scope
-from pydantic_core import from_json
 
 # Members that may be missing or null, and what they are otherwise.
 _OPTIONAL: dict[str, type] = {

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import TypeVar
 
+from jiter import from_json
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails, from_json
+from pydantic_core import ErrorDetails
 
 from handler.errors import ProxyError
 from handler.simulator.body import Body, Counted

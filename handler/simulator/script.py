@@ -14,8 +14,8 @@ import re
 from collections.abc import Sequence
 from typing import Any, Literal
 
+from jiter import from_json
 from pydantic import Field, ValidationError
-from pydantic_core import from_json
 
 from handler.errors import ProxyError
 from handler.simulator.shapes import Json, Message, Shape, Text, ToolResult
@@ -47,7 +47,7 @@ def script_of(messages: Sequence[Message]) -> Script:
     if found is None:
         return Script()
     try:
-        value: Any = from_json(found[1])
+        value: Any = from_json(found[1].encode())
         return Script.model_validate(value)
     except (ValueError, ValidationError) as error:
         raise ProxyError(400, f"simulate: {error}") from None

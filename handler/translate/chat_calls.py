@@ -4,7 +4,7 @@ A call is introduced by its id and name, then its arguments follow as they come:
 escape, so it is never looked into. A call without any gets `{}`, since clients parse what they got.
 """
 
-from pydantic_core import from_json
+from jiter import from_json
 
 from handler.translate.chat_answer import custom_input
 from handler.translate.chat_blocks import Block, SilentBlock, Told, text_of
@@ -106,6 +106,6 @@ class CustomBlock(ToolBlock):
 def _of_cut(text: bytes) -> str:
     """As much of the input as came before the model ran out of tokens."""
     try:
-        return custom_input(from_json(text, allow_partial="trailing-strings"))
+        return custom_input(from_json(text, partial_mode="trailing-strings"))
     except ValueError:
         return text.decode()

@@ -13,6 +13,8 @@ from handler.errors import ProxyError
 from handler.wire import json_text
 
 _SPACE = re.compile(r"[ \t\n\r]*")
+_AFTER = re.compile(rb"[ \t\n\r]*:[ \t\n\r]*")
+_BACKSLASH = 0x5C
 # Numbers are only measured here: as strings, so that 10,000 digits are no trouble.
 _READER = json.JSONDecoder(parse_int=str, parse_float=str)
 
@@ -34,43 +36,48 @@ class JsonObject:
 
     def edited(self, edits: Mapping[str, str]) -> bytes:
         """The body with the values of these members replaced by JSON text; members it lacks are put first, in order."""
-        text = self.raw.decode()
-        present = sorted(((*self._span(text, key), edits[key]) for key in edits if key in self.value), reverse=True)
-        for start, end, replacement in present:
-            text = text[:start] + replacement + text[end:]
-        if missing := [f"{json.dumps(key)}:{edits[key]}" for key in edits if key not in self.value]:
-            brace = text.index("{") + 1
-            text = text[:brace] + ",".join(missing) + ("," if self.value else "") + text[brace:]
-        return text.encode()
+        changes = [(*self._span(key), text.encode()) for key, text in edits.items() if key in self.value]
+        if missing := [f"{json.dumps(key)}:{text}" for key, text in edits.items() if key not in self.value]:
+            brace = self.raw.index(b"{") + 1
+            changes.append((brace, brace, (",".join(missing) + ("," if self.value else "")).encode()))
+        pieces: list[bytes | memoryview] = []
+        done, whole = 0, memoryview(self.raw)
+        for start, end, replacement in sorted(changes):
+            pieces += (whole[done:start], replacement)
+            done = end
+        return b"".join((*pieces, whole[done:]))
 
     def text_of(self, key: str) -> str:
         """The JSON text of a member's value, as it stands in the body. Raises KeyError."""
         if key not in self.value:
             raise KeyError(key)
-        text = self.raw.decode()
-        start, end = self._span(text, key)
-        return text[start:end]
+        start, end = self._span(key)
+        return self.raw[start:end].decode()
 
-    def _span(self, text: str, key: str) -> tuple[int, int]:
+    def _span(self, key: str) -> tuple[int, int]:
         """Where the value of a member that is there begins and ends; of several with one name, the last counts."""
-        if (start := _only_place(text, key)) is not None:
-            return start, _READER.raw_decode(text, start)[1]
-        return [(start, end) for name, start, end in _members(text) if name == key][-1]
+        if (start := _only_place(self.raw, key)) is not None:
+            text = self.raw[start:].decode()
+            _, end = _READER.raw_decode(text, 0)
+            return start, start + (end if text.isascii() else len(text[:end].encode()))
+        text = self.raw.decode()
+        start, end = [(start, end) for name, start, end in _members(text) if name == key][-1]
+        return len(text[:start].encode()), len(text[:end].encode())
 
 
-def _only_place(text: str, key: str) -> int | None:
-    """Where the value begins if `"key":` stands but once in the text, at whatever depth: then it is the member.
+def _only_place(raw: bytes, key: str) -> int | None:
+    """Where the value begins if `"key":` stands but once in the body, at whatever depth: then it is the member.
 
     This finds it in megabytes of images without reading them. A quoted name that no backslash precedes is a whole
     string of its own: inside another string its first quote would be escaped.
     """
-    quoted, found, at = json.dumps(key), None, -1
-    while (at := text.find(quoted, at + 1)) >= 0:
-        colon = _skip(text, at + len(quoted))
-        if text[at - 1] != "\\" and text[colon] == ":":
+    quoted, found, at = json.dumps(key).encode(), None, -1
+    while (at := raw.find(quoted, at + 1)) >= 0:
+        colon = _AFTER.match(raw, at + len(quoted))
+        if colon and raw[at - 1] != _BACKSLASH:
             if found is not None:
                 return None
-            found = _skip(text, colon + 1)
+            found = colon.end()
     return found
 
 

@@ -9,7 +9,7 @@ import re
 from json.encoder import encode_basestring
 from typing import Any
 
-from pydantic_core import from_json
+from jiter import from_json
 
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode

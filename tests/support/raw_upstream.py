@@ -17,6 +17,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
+from handler.server import listen
+
 JSON = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
 EVENTS = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 
@@ -174,7 +176,7 @@ async def raw_upstream(
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 
-    sock = listener or socket.create_server(("127.0.0.1", 0))
+    sock = listener or listen("127.0.0.1", 0)
     server = await asyncio.start_server(connected, sock=sock, limit=1024 * 1024, ssl=tls)
     port = sock.getsockname()[1]
     upstream.url = f"https://localhost:{port}" if tls else f"http://127.0.0.1:{port}"
