@@ -23,17 +23,19 @@ def request(path: str, wanted: str, *, stream: bool = False, size: int = 1024) -
 
 @dataclass
 class Figures:
-    """What callers saw: seconds to the first byte of the body, seconds to the end, chunks of a stream and bytes."""
+    """What callers saw, in seconds: to the first byte of the body, to the end, and of each stamped chunk its age."""
 
     first: list[float] = field(default_factory=list)
     whole: list[float] = field(default_factory=list)
+    ages: list[float] = field(default_factory=list)
     failed: int = 0
 
 
 class Caller(asyncio.Protocol):
     """One connection."""
 
-    def __init__(self) -> None:
+    def __init__(self, ages: list[float]) -> None:
+        self._ages = ages
         self._done: asyncio.Future[None] | None = None
         self._head = bytearray()
         self._tail = b""
@@ -69,6 +71,8 @@ class Caller(asyncio.Protocol):
             return
         if not self.first:
             self.first = time.perf_counter()
+        if (at := data.rfind(b"@")) >= 0:
+            self._ages.append(time.monotonic() - float(data[at + 1 : data.index(b" ", at)]))
         if self._left >= 0:
             self._left -= len(data)
             ended = self._left <= 0
@@ -88,7 +92,7 @@ async def run(port: int, data: bytes, *, callers: int, each: int) -> Figures:
     figures = Figures()
 
     async def one() -> None:
-        _, caller = await asyncio.get_running_loop().create_connection(Caller, "127.0.0.1", port)
+        _, caller = await asyncio.get_running_loop().create_connection(lambda: Caller(figures.ages), "127.0.0.1", port)
         try:
             for _ in range(each):
                 begun = time.perf_counter()

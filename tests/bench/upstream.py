@@ -3,13 +3,15 @@
 python -m tests.bench.upstream PORT
 
 The body of a request says what it wants, in `metadata.user_id`: "plain", "burst:N" (N deltas at once) or "paced:N:MS"
-(N deltas, one every MS milliseconds). The message_start of a stream leaves at once.
+(N deltas, one every MS milliseconds). The message_start of a stream leaves at once. A paced delta's text is the moment
+it was sent, `@` and seconds of the monotonic clock, so that a caller knows how long it took.
 """
 
 import asyncio
 import json
 import re
 import sys
+import time
 
 WORD = "word "
 PLAIN = json.dumps(
@@ -35,12 +37,13 @@ START = _event(
     message={**json.loads(PLAIN), "content": [], "stop_reason": None},
 ) + _event("content_block_start", index=0, content_block={"type": "text", "text": ""})
 DELTA = _event("content_block_delta", index=0, delta={"type": "text_delta", "text": WORD})
+STAMPED = DELTA.replace(WORD.encode(), b"@%.6f ")
 END = (
     _event("content_block_stop", index=0)
     + _event("message_delta", delta={"stop_reason": "end_turn", "stop_sequence": None}, usage={"output_tokens": 170})
     + _event("message_stop")
 )
-_WANTED = re.compile(rb'"user_id": ?"([^"]*)"')
+_WANTED = re.compile(rb'"user(?:_id)?": ?"([^"]*)"')
 _LENGTH = re.compile(rb"content-length: ?(\d+)", re.IGNORECASE)
 
 
@@ -95,7 +98,7 @@ class Upstream(asyncio.Protocol):
         if left == 0:
             self._transport.write(_chunk(END) + b"0\r\n\r\n")
             return
-        self._transport.write(_chunk(DELTA))
+        self._transport.write(_chunk(STAMPED % time.monotonic()))
         asyncio.get_running_loop().call_later(pace, self._pace, left - 1, pace)
 
 
