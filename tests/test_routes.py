@@ -193,7 +193,7 @@ async def test_what_models_can_do_is_asked_once_and_after_an_answer() -> None:
         for _ in range(200):
             if any(each.method == "GET" for each in recorder.seen):
                 break
-                    await asyncio.sleep(0.01)
+            await asyncio.sleep(0.01)
     methods = [each.method for each in recorder.seen]
     assert methods[0] == "POST"
     assert methods.count("GET") == 1
