@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ ROOT = Path(__file__).parents[1]
 PRODUCT = sorted((ROOT / "handler").rglob("*.py"))
 PYTHON = [*PRODUCT, *sorted((ROOT / "tests").rglob("*.py")), *sorted((ROOT / "infra").rglob("*.py"))]
 MAX_LINES = 250
+PART_OF = {"pydantic_core": "pydantic"}
 
 
 @pytest.mark.parametrize(
@@ -71,3 +73,28 @@ def test_every_public_name_says_what_it_is_for(path: Path) -> None:
     silent = [getattr(node, "name", path.name) for node in named if not ast.get_docstring(node)]
     # What a protocol or a base class says already need not be said again.
     assert [name for name in silent if not re.match(r"(visit_|on_)", name)] == []
+
+
+def test_what_is_imported_is_declared() -> None:
+    """Otherwise it is there in tests, by way of another package, and missing where it is deployed."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    declared = {_import_name(each) for each in project["dependencies"]}
+    server = declared | {_import_name(each) for each in project["optional-dependencies"]["server"]}
+    for path in PRODUCT:
+        for name in _imported(path) - set(sys.stdlib_module_names) - {"handler"}:
+            local = path.name in ("cli.py", "demo.py", "server.py")
+            assert PART_OF.get(name, name) in (server if local else declared), f"{path}: {name}"
+
+
+def _import_name(requirement: str) -> str:
+    return re.split(r"[^A-Za-z0-9._-]", requirement)[0].replace("-", "_")
+
+
+def _imported(path: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {each.name.partition(".")[0] for each in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module.partition(".")[0])
+    return names

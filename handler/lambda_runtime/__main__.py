@@ -10,13 +10,13 @@ import os
 import signal
 import sys
 
-from handler.lambda_runtime.api import RuntimeApi, RuntimeApiError
-from handler.lambda_runtime.application import build
-from handler.lambda_runtime.loop import Sandbox
-
 
 async def serve(authority: str, *, local: bool) -> None:
-    """The life of this process."""
+    """The life of this process. Raises ImportError for an artifact that does not fit this machine."""
+    from handler.lambda_runtime.api import RuntimeApi
+    from handler.lambda_runtime.application import build
+    from handler.lambda_runtime.loop import Sandbox
+
     sandbox = Sandbox(RuntimeApi(authority), build(), local=local)
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, sandbox.stop)
@@ -37,7 +37,10 @@ def main() -> int:
         return 1
     try:
         asyncio.run(serve(authority, local=os.environ.get("AWS_SAM_LOCAL") == "true"))
-    except RuntimeApiError as error:
+    except ImportError as error:
+        sys.stderr.write(f"{error}. Was the artifact built for this architecture and this Python?\n")
+        return 1
+    except ConnectionError as error:  # the Runtime API is gone
         sys.stderr.write(f"{error}\n")
         return 1
     return 0

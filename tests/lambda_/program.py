@@ -10,6 +10,7 @@ import sys
 from typing import Any
 
 from handler.lambda_runtime import __main__ as entry
+from handler.lambda_runtime import application
 from handler.lambda_runtime.application import Application
 
 EVENTS = [(b"content-type", b"text/event-stream")]
@@ -168,5 +169,5 @@ class App:
 
 
 if __name__ == "__main__":
-    entry.build = lambda: Application(App(), os.environ.get("PROXY_RESPONSE_MODE", "auto"))  # type: ignore[assignment]
+    application.build = lambda: Application(App(), os.environ.get("PROXY_RESPONSE_MODE", "auto"))  # type: ignore[assignment]
     sys.exit(entry.main())
