@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import anthropic
 import httpx
@@ -77,10 +78,12 @@ def test_la10_a_failure_in_mid_stream_ends_the_callers_stream_at_once(program: s
 
 
 def test_the_anthropic_sdk_gets_tokens_300_ms_apart(proxy: str) -> None:
-    client = anthropic.Anthropic(base_url=proxy, api_key=TOKEN, max_retries=0)
     times, text = [], ""
-    messages = [{"role": "user", "content": SCRIPT}]
-    with client.messages.stream(model="claude-opus-5-5", max_tokens=100, messages=messages) as stream:  # type: ignore[arg-type]
+    messages: Any = [{"role": "user", "content": SCRIPT}]
+    with (
+        anthropic.Anthropic(base_url=proxy, api_key=TOKEN, max_retries=0) as client,
+        client.messages.stream(model="claude-opus-5-5", max_tokens=100, messages=messages) as stream,
+    ):
         for word in stream.text_stream:
             times.append(time.monotonic())
             text += word
@@ -89,29 +92,26 @@ def test_the_anthropic_sdk_gets_tokens_300_ms_apart(proxy: str) -> None:
 
 
 def test_the_openai_sdk_gets_tokens_300_ms_apart(proxy: str) -> None:
-    client = openai.OpenAI(base_url=f"{proxy}/openai/v1", api_key=TOKEN, max_retries=0)
     times, text = [], ""
-    for chunk in client.chat.completions.create(
-        model="claude-opus-5-5", stream=True, messages=[{"role": "user", "content": SCRIPT}]
-    ):
-        if word := chunk.choices[0].delta.content:
-            times.append(time.monotonic())
-            text += word
+    messages: Any = [{"role": "user", "content": SCRIPT}]
+    with openai.OpenAI(base_url=f"{proxy}/openai/v1", api_key=TOKEN, max_retries=0) as client:
+        for chunk in client.chat.completions.create(model="claude-opus-5-5", stream=True, messages=messages):
+            if word := chunk.choices[0].delta.content:
+                times.append(time.monotonic())
+                text += word
     assert text == "one two three four"
     assert all(0.15 < gap < 0.6 for gap in gaps(times))
 
 
 def test_errors_have_their_status_and_streams_their_error_event(proxy: str) -> None:
-    client = anthropic.Anthropic(base_url=proxy, api_key=TOKEN, max_retries=0)
-    with pytest.raises(anthropic.APIStatusError) as refused:
-        client.messages.create(
-            model="claude-opus-5-5",
-            max_tokens=10,
-            messages=[{"role": "user", "content": 'simulate: {"error": 529}'}],
-        )
-    assert refused.value.status_code == 529
-    with pytest.raises(anthropic.AuthenticationError):
-        anthropic.Anthropic(base_url=proxy, api_key="wrong", max_retries=0).models.list()
+    messages: Any = [{"role": "user", "content": 'simulate: {"error": 529}'}]
+    with anthropic.Anthropic(base_url=proxy, api_key=TOKEN, max_retries=0) as client:
+        with pytest.raises(anthropic.APIStatusError) as refused:
+            client.messages.create(model="claude-opus-5-5", max_tokens=10, messages=messages)
+        assert refused.value.status_code == 529
+    wrong = anthropic.Anthropic(base_url=proxy, api_key="wrong", max_retries=0)
+    with wrong, pytest.raises(anthropic.AuthenticationError):
+        wrong.models.list()
     cut = {"role": "user", "content": 'simulate: {"text": "one two three", "cut": "reset", "after": 4}'}
     body = {"model": "claude-opus-5-5", "max_tokens": 10, "stream": True, "messages": [cut]}
     answer = httpx.post(f"{proxy}/min/v1/messages", json=body, headers={"x-api-key": TOKEN}, timeout=10)
