@@ -15,6 +15,7 @@ from handler.wire import json_text
 _SPACE = re.compile(r"[ \t\n\r]*")
 _AFTER = re.compile(rb"[ \t\n\r]*:[ \t\n\r]*")
 _BACKSLASH = 0x5C
+_ESCAPED_LETTERS = (b"\\u006", b"\\u007")
 # Numbers are only measured here: as strings, so that 10,000 digits are no trouble.
 _READER = json.JSONDecoder(parse_int=str, parse_float=str)
 
@@ -71,6 +72,8 @@ def _only_place(raw: bytes, key: str) -> int | None:
     This finds it in megabytes of images without reading them. A quoted name that no backslash precedes is a whole
     string of its own: inside another string its first quote would be escaped.
     """
+    if not (key.isascii() and key.isalpha() and key.islower()) or any(escape in raw for escape in _ESCAPED_LETTERS):
+        return None  # the name may be written in other ways
     quoted, found, at = json.dumps(key).encode(), None, -1
     while (at := raw.find(quoted, at + 1)) >= 0:
         colon = _AFTER.match(raw, at + len(quoted))
