@@ -9,7 +9,7 @@ from handler.modes import Mode
 from handler.reception import Reception
 from handler.translate.exchange import UpstreamRequest
 from handler.translate.passthrough import Passthrough
-from handler.wire.json_object import JsonObject
+from handler.wire.json_object import JsonObject, Pieces
 
 
 class AnthropicRoutes:
@@ -31,8 +31,7 @@ class AnthropicRoutes:
         else:
             self._reception.only_here(credential)
             edits |= modes.with_prompt(body, self._policy.prompt) if mode.injects else {}
-        raw = body.edited(edits) if edits else body.raw
-        await self._reception.relayed(call, credential, self._passthrough(call, mode, betas, raw))
+        await self._reception.relayed(call, credential, self._passthrough(call, mode, betas, body.edited(edits)))
 
     async def models(self, call: Call) -> None:
         """GET /v1/models and one model: relayed."""
@@ -40,16 +39,16 @@ class AnthropicRoutes:
         if "id" in call.scope["path_params"]:
             self._reception.only_here(credential)
         betas = self._reception.betas(call.mode, credential)
-        await self._reception.relayed(call, credential, self._passthrough(call, call.mode, betas, b""))
+        await self._reception.relayed(call, credential, self._passthrough(call, call.mode, betas, ()))
 
     async def stateful(self, call: Call) -> None:
         """Batches and files: relayed with the caller's own API key, bodies as they are."""
         credential = await self._reception.admit(call, stateful=True)
-        body = b""
+        body: Pieces = ()
         if call.method == "POST" and call.scope["path"].endswith("/batches"):
-            body = JsonObject(await call.json(self._policy.request_bytes)).raw
+            body = (JsonObject(await call.json(self._policy.request_bytes)).raw,)
         elif call.method == "POST":
-            body = await call.body(self._policy.request_bytes)
+            body = (await call.body(self._policy.request_bytes),)
         betas = self._reception.betas(call.mode, credential)
         await self._reception.relayed(call, credential, self._passthrough(call, call.mode, betas, body))
 
@@ -57,7 +56,7 @@ class AnthropicRoutes:
         """A batch's results or a file's content: streamed, of whatever type, with the caller's own API key."""
         credential = await self._reception.admit(call, stateful=True)
         betas = self._reception.betas(call.mode, credential)
-        exchange = self._passthrough(call, call.mode, betas, b"", download=True)
+        exchange = self._passthrough(call, call.mode, betas, (), download=True)
         await self._reception.relayed(call, credential, exchange)
 
     def _alias(self, body: JsonObject) -> dict[str, str]:
@@ -66,7 +65,7 @@ class AnthropicRoutes:
         return {"model": json.dumps(alias)} if alias else {}
 
     def _passthrough(
-        self, call: Call, mode: Mode, betas: tuple[bytes, ...], body: bytes, *, download: bool = False
+        self, call: Call, mode: Mode, betas: tuple[bytes, ...], body: Pieces, *, download: bool = False
     ) -> Passthrough:
         headers = modes.upstream_headers(mode, call.scope["headers"], betas)
         request = UpstreamRequest(call.method, call.target, headers, body)

@@ -47,7 +47,7 @@ class OpenAIRoutes:
             "POST",
             b"/v1/messages",
             self._headers(call, credential, betas),
-            json_text.utf8(json_text.write(body)),
+            (json_text.utf8(json_text.write(body)),),
         )
         exchange = Chat(upstream, translated.reading, created=int(time.time()), losses=translated.losses)
         if await self._reception.relayed(call, credential, exchange) and self._catalogue.due(time.monotonic()):
@@ -90,7 +90,7 @@ class OpenAIRoutes:
 
     async def _get(self, call: Call, credential: Credential, target: bytes) -> tuple[bytes, modes.Headers]:
         """A body and its headers. Raises ProxyError with the upstream's status and message when it refuses."""
-        request = UpstreamRequest("GET", target, self._headers(call, credential), b"")
+        request = UpstreamRequest("GET", target, self._headers(call, credential), ())
         status, headers, body = await self._reception.relay.whole(request, credential.auth)
         if not 200 <= status < 300:
             refusal = outcomes.refusal_of(status, body)

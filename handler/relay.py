@@ -9,7 +9,7 @@ start is a ProxyError for the envelope; after it, one in-band error event and a 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self, cast
@@ -20,6 +20,7 @@ from handler.errors import ProxyError
 from handler.modes import header
 from handler.translate.exchange import Exchange, UpstreamRequest
 from handler.upstream_body import decoded, read_whole
+from handler.wire.json_object import Pieces
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -121,10 +122,9 @@ class Relay:
             self._url,
             # Given as a stream, the body brings no headers of httpx's own making.
             headers=[(b"host", self._url.netloc), *upstream.headers, *_length(upstream)],
-            stream=httpx.ByteStream(upstream.body),
+            stream=_Body(upstream.body),
             extensions={"target": self._path + upstream.target},
         )
-        request.read()
         flow = auth.async_auth_flow(request)
         try:
             request = await anext(flow)
@@ -207,10 +207,20 @@ async def _stream(answer: httpx.Response, exchange: Exchange, outlet: Outlet) ->
     await outlet.end(last + exchange.close())
 
 
+class _Body(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """A request's body as httpx takes it."""
+
+    def __init__(self, pieces: Pieces) -> None:
+        self._pieces = pieces
+
+    def __iter__(self) -> Iterator[bytes]:
+        return cast(Iterator[bytes], iter(self._pieces))
+
+
 def _length(upstream: UpstreamRequest) -> list[tuple[bytes, bytes]]:
     if not upstream.body and upstream.method != "POST":
         return []
-    return [(b"content-length", b"%d" % len(upstream.body))]
+    return [(b"content-length", b"%d" % sum(map(len, upstream.body)))]
 
 
 def _failure(error: httpx.TransportError) -> ProxyError:

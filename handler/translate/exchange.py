@@ -14,18 +14,19 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from handler.errors import ProxyError
+from handler.wire.json_object import Pieces
 
 Headers = Sequence[tuple[bytes, bytes]]
 
 
 @dataclass(frozen=True, slots=True)
 class UpstreamRequest:
-    """What goes upstream, credential aside: `target` is the raw path with its query string."""
+    """What goes upstream, credential aside: `target` is the raw path with its query string; no `body` is `()`."""
 
     method: str
     target: bytes
     headers: Headers
-    body: bytes = field(repr=False)
+    body: Pieces = field(repr=False)
 
 
 class Exchange(Protocol):

@@ -75,16 +75,11 @@ class Connection(asyncio.Protocol):
         poll.register(sock.fileno(), select.POLLIN | select.POLLPRI)
         return not poll.poll(0)
 
-    def start(self, head: bytes, body: bytes) -> None:
+    def start(self, *pieces: bytes | memoryview) -> None:
         """Writes one request. From here on it may have reached the upstream and is never sent again."""
         self._reset()
         self._busy = True
-        transport = cast(asyncio.Transport, self._transport)
-        if len(body) <= HIGH_WATER_BYTES:
-            transport.write(head + body)
-        else:
-            transport.write(head)
-            transport.write(body)
+        cast(asyncio.Transport, self._transport).writelines(pieces)
 
     async def head(self, seconds: float) -> Head:
         """The answer's status and headers, informational answers passed over.

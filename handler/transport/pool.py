@@ -10,6 +10,7 @@ import ssl
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import cast
 
 import certifi
 import httpx
@@ -79,7 +80,7 @@ class Pool(httpx.AsyncBaseTransport):
         origin = (url.scheme, url.host, url.port or (443 if url.scheme == "https" else 80))
         connection = self._kept(origin) or await self._connect(origin)
         try:
-            connection.start(head, request.content)
+            connection.start(head, *cast(httpx.SyncByteStream, request.stream))
             status, headers = await connection.head(self.timeouts.first_byte)
         except BaseException:
             connection.abort()

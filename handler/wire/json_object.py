@@ -20,6 +20,10 @@ _ESCAPED_LETTERS = (b"\\u006", b"\\u007")
 _READER = json.JSONDecoder(parse_int=str, parse_float=str)
 
 
+Pieces = tuple[bytes | memoryview, ...]
+"""A body in pieces, sent one after the other: megabytes around an edit are not copied."""
+
+
 class JsonObject:
     """`raw` as received, `value` as read. Raises ProxyError (400) for anything but one JSON object in UTF-8."""
 
@@ -35,7 +39,7 @@ class JsonObject:
         self.raw = raw
         self.value: dict[str, Any] = value
 
-    def edited(self, edits: Mapping[str, str]) -> bytes:
+    def edited(self, edits: Mapping[str, str]) -> Pieces:
         """The body with the values of these members replaced by JSON text; members it lacks are put first, in order."""
         changes = [(*self._span(key), text.encode()) for key, text in edits.items() if key in self.value]
         if missing := [f"{json.dumps(key)}:{text}" for key, text in edits.items() if key not in self.value]:
@@ -46,7 +50,7 @@ class JsonObject:
         for start, end, replacement in sorted(changes):
             pieces += (whole[done:start], replacement)
             done = end
-        return b"".join((*pieces, whole[done:]))
+        return (*pieces, whole[done:])
 
     def text_of(self, key: str) -> str:
         """The JSON text of a member's value, as it stands in the body. Raises KeyError."""
