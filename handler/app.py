@@ -48,6 +48,7 @@ def create_app(settings: Settings) -> FastAPI:
         warming = asyncio.create_task(assembly.warm())
         yield
         warming.cancel()
+        await openai.aclose()
         await relay.aclose()
         await assembly.close()
 

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Sequence
+from urllib.parse import quote
 
 from handler import modes
 from handler.call import Call
@@ -31,6 +32,12 @@ class OpenAIRoutes:
         self._policy = reception.policy
         self._catalogue, self._options = catalogue, options
         self._lookup: asyncio.Task[None] | None = None
+
+    async def aclose(self) -> None:
+        """Ends what runs beside the requests."""
+        if self._lookup is not None:
+            self._lookup.cancel()
+            await asyncio.wait({self._lookup})
 
     async def chat(self, call: Call) -> None:
         """POST chat/completions."""
@@ -86,13 +93,15 @@ class OpenAIRoutes:
             after = model_list.next_page(pages[-1])
             if after is None or len(pages) == MAX_PAGES:
                 return pages, headers
-            target = b"/v1/models?limit=1000&after_id=" + after.encode()
+            target = b"/v1/models?limit=1000&after_id=" + quote(after, safe="", errors="replace").encode()
 
     async def _get(self, call: Call, credential: Credential, target: bytes) -> tuple[bytes, modes.Headers]:
         """A body and its headers. Raises ProxyError with the upstream's status and message when it refuses."""
         request = UpstreamRequest("GET", target, self._headers(call, credential), ())
         status, headers, body = await self._reception.relay.whole(request, credential.auth)
-        if not 200 <= status < 300:
+        if status < 400 and not 200 <= status < 300:
+            raise ProxyError(502, f"The upstream answered with status {status}, which is not followed.")
+        if status >= 400:
             refusal = outcomes.refusal_of(status, body)
             refusal.headers = {name: headers[name] for name in _OF_A_REFUSAL if name in headers}
             raise refusal

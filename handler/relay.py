@@ -29,6 +29,8 @@ Send = Callable[[Message], Awaitable[None]]
 # After a stream's last word the upstream has this long to end it, so that its connection can be kept.
 TRAILING_SECONDS = 0.25
 _UNREACHABLE = "upstream_unreachable"
+_JSON, _EVENTS = b"application/json", b"text/event-stream"
+_STREAMED = ((b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no"))
 
 
 class CallerLeftError(Exception):
@@ -172,23 +174,30 @@ async def _hand_on(answer: httpx.Response, exchange: Exchange, outlet: Outlet) -
     headers = exchange.headers(received)
     if request_id := header(received, b"request-id"):
         headers += [(b"request-id", request_id), (b"x-request-id", request_id)]
-    if kind:
-        headers.append((b"content-type", kind))
     if status >= 400:
         body = exchange.refuse(status, await read_whole(answer))
-        await outlet.whole(status, headers, body)
+        await outlet.whole(status, [*headers, _kind(kind, media, _JSON, exchange)], body)
     elif not 200 <= status < 300:
         raise ProxyError(502, f"The upstream answered with status {status}, which is not followed.")
     elif exchange.download:
-        await outlet.start(status, headers)
+        await outlet.start(status, [*headers, (b"content-type", kind)] if kind else headers)
         async for chunk in decoded(answer):
             await outlet.chunk(chunk)
         await outlet.end()
-    elif media == b"text/event-stream":
-        await outlet.start(status, [*headers, (b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")])
+    elif media == _EVENTS:
+        headers += [_kind(kind, media, _EVENTS, exchange), *_STREAMED]
+        await outlet.start(status, headers)
         await _stream(answer, exchange, outlet)
     else:
-        await outlet.whole(status, headers, exchange.answer(await read_whole(answer)))
+        body = exchange.answer(await read_whole(answer))
+        await outlet.whole(status, [*headers, _kind(kind, media, _JSON, exchange)], body)
+
+
+def _kind(given: bytes, media: bytes, wanted: bytes, exchange: Exchange) -> tuple[bytes, bytes]:
+    """The content type: the upstream's where the body is, and is what it says; ours elsewhere."""
+    if exchange.rewrites or media != wanted:
+        return b"content-type", wanted + b"; charset=utf-8" if wanted == _EVENTS else wanted
+    return b"content-type", given
 
 
 async def _stream(answer: httpx.Response, exchange: Exchange, outlet: Outlet) -> None:
@@ -200,7 +209,7 @@ async def _stream(answer: httpx.Response, exchange: Exchange, outlet: Outlet) ->
             break
     last = b""
     if exchange.done:
-        with suppress(TimeoutError, httpx.TransportError):
+        with suppress(TimeoutError, httpx.TransportError, ProxyError):
             async with asyncio.timeout(TRAILING_SECONDS):
                 async for chunk in chunks:
                     last += exchange.feed(chunk)

@@ -84,7 +84,7 @@ def events(whole: bytes) -> Iterator[Event]:
     """The events in `whole`, which ends where an event ends. Comments, `id` and `retry` are passed over."""
     name = ""
     data: list[bytes] = []
-    for line in _LINE_END.split(whole.removeprefix(_BOM)):
+    for line in _LINE_END.split(whole):
         if not line:
             if data:
                 yield Event(name or "message", b"\n".join(data))
@@ -103,10 +103,15 @@ class Decoder:
 
     def __init__(self) -> None:
         self._framer = Framer()
+        self._begun = False
 
     def feed(self, chunk: bytes) -> Iterator[Event]:
         """The events that `chunk` completes. Raises EventTooLargeError."""
-        return events(self._framer.feed(chunk))
+        whole = self._framer.feed(chunk)
+        if whole and not self._begun:  # a stream may begin with a byte order mark
+            self._begun = True
+            whole = whole.removeprefix(_BOM)
+        return events(whole)
 
 
 def encode(name: str, data: bytes) -> bytes:

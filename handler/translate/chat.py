@@ -22,8 +22,9 @@ _OPENAI_VERSION = (b"openai-version", b"2020-10-01")
 class Chat:
     """One Chat Completions request. `created`: epoch seconds at its receipt; `losses`: what could not be said."""
 
-    # Only JSON and events are understood.
+    # Only JSON and events are understood, and both leave as others.
     download = False
+    rewrites = True
 
     def __init__(self, upstream: UpstreamRequest, reading: Reading, *, created: int, losses: tuple[str, ...]) -> None:
         self.upstream = upstream

@@ -39,6 +39,10 @@ class Exchange(Protocol):
         """Whether a good answer is handed on as it comes, of whatever content type."""
 
     @property
+    def rewrites(self) -> bool:
+        """Whether bodies leave in another format than they came in."""
+
+    @property
     def done(self) -> bool:
         """True once the stream has said its last word (a complete end, or an error event): nothing may follow."""
 

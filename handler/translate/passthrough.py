@@ -23,6 +23,8 @@ _TOLD = re.compile(rb'"usage"|message_stop|event: ?error|"error"')
 class Passthrough:
     """An exchange that changes nothing. `keep` filters the answer's headers."""
 
+    rewrites = False
+
     def __init__(
         self,
         upstream: UpstreamRequest,
@@ -75,29 +77,30 @@ class Passthrough:
         return b"" if self._failed else self._framer.rest()
 
     def fail(self, error: ProxyError) -> bytes:
-        """One `error` event, in the words of the Anthropic API."""
+        """One `error` event, in the words of the Anthropic API; nothing when the stream had its last word."""
+        if self.done:
+            return b""
         self.done = True
         return sse.encode("error", anthropic_body(error))
 
     def _listen(self, whole: bytes) -> bytes:
-        for event in sse.events(whole):
-            match _json_or_none(event.data):
-                case {"type": "message_start", "message": {"usage": usage}} | {"type": "message_delta", "usage": usage}:
-                    self._count(usage)
-                case {"type": "message_stop"}:
-                    self.done = True
-                case {"type": "error"}:
-                    return self._last_words(whole)
-        return whole
-
-    def _last_words(self, whole: bytes) -> bytes:
-        """`whole` up to and with its error event: nothing follows one."""
-        self.done = self._failed = True
+        """`whole`, or as much of it as ends with an error event: nothing follows one."""
         end = 0
         for block in sse.blocks(whole):
             end += len(block)
+            if not _TOLD.search(block):
+                continue
             for event in sse.events(block):
-                if isinstance(data := _json_or_none(event.data), dict) and data.get("type") == "error":
+                data = _json_or_none(event.data)
+                match data:
+                    case {"type": "message_start", "message": {"usage": usage}}:
+                        self._count(usage)
+                    case {"type": "message_delta", "usage": usage}:
+                        self._count(usage)
+                    case {"type": "message_stop"}:
+                        self.done = True
+                if event.name == "error" or (isinstance(data, dict) and data.get("type") == "error"):
+                    self.done = self._failed = True
                     return whole[:end]
         return whole
 

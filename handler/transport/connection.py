@@ -151,8 +151,7 @@ class Connection(asyncio.Protocol):
         """The answer goes no further: what has come is still handed out, then the failure."""
         if self._failure is None and not self._complete:
             self._failure = failure
-            if self._waiter is not None and not self._waiter.done():
-                self._waiter.set_exception(failure)
+        self._wake()
         self.abort()
 
     # asyncio calls these.
