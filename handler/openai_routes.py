@@ -74,7 +74,7 @@ class OpenAIRoutes:
         credential = await self._reception.admit(call)
         self._reception.only_here(credential)
         name = str(call.scope["path_params"]["id"]).removeprefix(_VENDOR)
-        if "/" in name:
+        if not name or "/" in name:
             raise ProxyError(404, "There is no such model.", field="model", code="model_not_found")
         body, headers = await self._get(call, credential, b"/v1/models/" + name.encode())
         await self._send(call, headers, model_list.single(body))

@@ -15,6 +15,7 @@ BACKLOG = 2048
 
 def listen(host: str, port: int) -> socket.socket:
     """A listening socket; port 0 takes a free one. Raises OSError."""
+    host = host.strip("[]")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # Named, the protocol is inherited by what is accepted: asyncio turns Nagle's delay off only where it is TCP's.
     sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)

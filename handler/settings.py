@@ -3,16 +3,14 @@
 Locally `.env` is read as well. Secrets are `SecretStr`: no repr, log line or error message shows one.
 """
 
-import ipaddress
 import os
-from pathlib import Path
-from typing import Annotated, Literal
-from urllib.parse import urlsplit
+from typing import Literal
 
-from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import AliasChoices, Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from handler.aws import Account
+from handler.setting_types import File, Key, Name, Names, Origin, Pairs, Seconds, Tokens, is_loopback
 
 MIB = 1024 * 1024
 LOCAL_REQUEST_BYTES = 32 * MIB
@@ -26,63 +24,6 @@ class SettingsError(Exception):
     """A setting that makes no sense; the message names the variable and never its value."""
 
 
-def is_loopback(host: str) -> bool:
-    """Whether listening on `host` is reachable from this machine only."""
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _blank_is_none(value: object) -> object:
-    return None if isinstance(value, str) and not value.strip() else value
-
-
-def _tokens(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    tokens = tuple(part.strip() for part in value.split(","))
-    if not all(tokens):
-        raise ValueError("is blank, or has a blank between commas; unset it to run without a gate")
-    return tuple(SecretStr(token) for token in tokens)
-
-
-def _pairs(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    pairs = [part.partition("=") for part in value.split(",") if part.strip()]
-    if not all(name.strip() and target.strip() for name, _, target in pairs):
-        raise ValueError("wants name=model pairs, separated by commas")
-    return {name.strip(): target.strip() for name, _, target in pairs}
-
-
-def _names(value: object) -> object:
-    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
-
-
-def _one_line(secret: SecretStr | None) -> SecretStr | None:
-    if secret is not None and not (secret.get_secret_value().isascii() and secret.get_secret_value().isprintable()):
-        raise ValueError("holds a character that no key has (a line break, perhaps)")
-    return secret
-
-
-def _origin(url: str) -> str:
-    parts = urlsplit(url)
-    plain = parts.scheme == "http" and is_loopback(parts.hostname or "")
-    if not parts.hostname or parts.username or parts.query or parts.fragment or not (parts.scheme == "https" or plain):
-        raise ValueError("must be an https URL without credentials or query (http only for loopback)")
-    return url.rstrip("/")
-
-
-def _endpoint(url: str | None) -> str | None:
-    return None if url is None else _origin(url)
-
-
-Key = Annotated[SecretStr | None, BeforeValidator(_blank_is_none), AfterValidator(_one_line)]
-Name = Annotated[str | None, BeforeValidator(_blank_is_none)]
-Seconds = Annotated[float, Field(gt=0, le=900, allow_inf_nan=False)]
-
-
 class Settings(BaseSettings):
     """Every setting there is. Raises pydantic's ValidationError; `load` makes it readable."""
 
@@ -90,7 +31,7 @@ class Settings(BaseSettings):
         frozen=True, extra="ignore", env_file=".env", env_ignore_empty=False, populate_by_name=True
     )
 
-    auth_token: Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_tokens)] = Field(
+    auth_token: Tokens = Field(
         (),
         description="callers' token(s), comma-separated while rotating; needed on Lambda while the server holds a key",
     )
@@ -98,19 +39,17 @@ class Settings(BaseSettings):
     anthropic_api_key: Key = Field(None, description="the server's own key")
     anthropic_api_key_secret: Name = Field(None, description="Secrets Manager name or ARN to read the key from")
     claude_code_oauth_token: Key = Field(None, description="the owner's own token; loopback only, see the notice")
-    claude_credentials_file: Annotated[Path | None, BeforeValidator(_blank_is_none)] = Field(
+    claude_credentials_file: File = Field(
         None, description="the Claude CLI's credentials file, read only; loopback only, see the notice"
     )
     claude_code_system_prompt: str = Field(
         "You are Claude Code, Anthropic's official CLI for Claude.",
         description="the system block that full mode puts first; empty turns it off",
     )
-    full_mode_betas: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)] = Field(
+    full_mode_betas: Names = Field(
         ("claude-code-20250219",), description="merged into `anthropic-beta` in full mode; empty turns it off"
     )
-    upstream_base_url: Annotated[str, AfterValidator(_origin)] = Field(
-        "https://api.anthropic.com", description="http only for loopback"
-    )
+    upstream_base_url: Origin = Field("https://api.anthropic.com", description="http only for loopback")
     upstream_connect_timeout_seconds: Seconds = Field(5, description="name, TCP and TLS")
     upstream_first_byte_timeout_seconds: Seconds = Field(300, description="until an answer begins")
     upstream_idle_timeout_seconds: Seconds = Field(120, description="between two bytes of an answer")
@@ -122,9 +61,7 @@ class Settings(BaseSettings):
     rate_limit_burst: int = Field(10, ge=0, le=1_000_000, description="as many more at once")
     rate_limit_table: Name = Field(None, description="a DynamoDB table that all instances share")
     trusted_proxy_hops: int = Field(0, ge=0, le=16, description="how many `X-Forwarded-For` hops to believe")
-    model_aliases: Annotated[dict[str, str], NoDecode, BeforeValidator(_pairs)] = Field(
-        {}, description="`gpt-4o=claude-...,other=claude-...`: names a client insists on"
-    )
+    model_aliases: Pairs = Field({}, description="`gpt-4o=claude-...,other=claude-...`: names a client insists on")
     auto_prompt_cache: bool = Field(True, description="automatic prompt caching on OpenAI routes")
     default_max_tokens: int | None = Field(
         None,
@@ -148,7 +85,7 @@ class Settings(BaseSettings):
     aws_access_key_id: Name = Field(None, exclude=True)
     aws_secret_access_key: Key = Field(None, exclude=True)
     aws_session_token: Key = Field(None, exclude=True)
-    aws_endpoint_url: Annotated[Name, AfterValidator(_endpoint)] = Field(None, exclude=True)
+    aws_endpoint_url: Origin | None = Field(None, exclude=True)
 
     def __reduce__(self) -> tuple[object, ...]:
         raise TypeError("settings hold secrets and are not pickled")
@@ -225,6 +162,8 @@ def load() -> Settings:
     on_lambda = "AWS_LAMBDA_FUNCTION_NAME" in os.environ
     try:
         return Settings(_env_file=None) if on_lambda else Settings()
+    except UnicodeDecodeError:
+        raise SettingsError(".env: is not text in UTF-8") from None
     except ValidationError as invalid:
         lines = [
             ": ".join([*(str(part).upper() for part in error["loc"][:1]), _reason(error["msg"])])

@@ -53,6 +53,9 @@ class CredentialsFile:
         self._seen: tuple[int, int, int] | None = None
         self._login: _Login | None = None
 
+    def __reduce__(self) -> tuple[object, ...]:
+        raise TypeError("a credential is not pickled")
+
     def readable_by_others(self) -> bool:
         """Whether the file's mode lets anyone but its owner read it."""
         try:

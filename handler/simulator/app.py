@@ -147,7 +147,7 @@ def _error(status: int, kind: str, text: str, request_id: str, headers: dict[str
 
 
 async def _json(request: Request) -> bytes:
-    if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise ProxyError(415, "content-type must be application/json")
     data = await request.body()
     if len(data) > MAX_BODY_BYTES:

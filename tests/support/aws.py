@@ -6,13 +6,15 @@ with simulated_aws() as aws:
 """
 
 import logging
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import boto3
 import httpx
-from moto.server import ThreadedMotoServer
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import make_server
 
 from handler.aws import Account, AwsService
 from handler.transport import Pool, Timeouts
@@ -26,9 +28,8 @@ class SimulatedAws:
 
     def __init__(self) -> None:
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
-        self._server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-        self._server.start()
-        _, self._port = self._server.get_host_and_port()
+        self._port = 0
+        self.up()
         self.url = f"http://127.0.0.1:{self._port}"
         httpx.post(f"{self.url}/moto-api/reset")
 
@@ -56,12 +57,20 @@ class SimulatedAws:
 
     def down(self) -> None:
         """Nothing answers any more."""
-        self._server.stop()
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
 
     def up(self) -> None:
-        """The same state, on the same port."""
-        self._server = ThreadedMotoServer("127.0.0.1", self._port, verbose=False)
-        self._server.start()
+        """The same state, on the same port.
+
+        One request at a time: DynamoDB checks and writes in one step, moto in two, between which another would fit.
+        """
+        app = DomainDispatcherApplication(create_backend_app)
+        self._server = make_server("127.0.0.1", self._port, app, threaded=False)
+        self._port = self._server.port
+        self._thread = threading.Thread(target=self._server.serve_forever, name="moto", daemon=True)
+        self._thread.start()
 
     def account(self) -> Account:
         """What the proxy knows of it."""
