@@ -2,8 +2,9 @@
 
 cache_control on a part, a message, a tool         kept, where it is well formed
 prompt_cache_breakpoint on a part                  cache_control, of 1 hour where it names a time
-prompt_cache_key, prompt_cache_options,            the automatic breakpoint, unless the caller set any of its own
-  tools or an assistant turn
+prompt_cache_key, prompt_cache_options,            the automatic breakpoint, unless the caller set any of its own;
+  prompt_cache_retention, tools or an                of 1 hour where more is asked for
+  assistant turn
 more than four                                     the earliest in the messages are left out
 one hour after five minutes                        becomes five minutes: upstream, longer ones come first
 """
@@ -44,12 +45,13 @@ def automatic(request: ChatRequest, body: Json, *, enabled: bool) -> Json | None
     mode = options.get("mode") if isinstance(options, dict) else None
     if mode == "explicit" or any(True for _ in _carriers(body)):
         return None
-    asked = request.prompt_cache_key is not None or isinstance(options, dict)
+    retention = request.prompt_cache_retention
+    asked = request.prompt_cache_key is not None or isinstance(options, dict) or retention is not None
     returns = bool(body.get("tools")) or any(turn["role"] == "assistant" for turn in body["messages"])
     if not asked and not (enabled and returns):
         return None
     named = isinstance(options, dict) and options.get("ttl") is not None
-    return dict(_HOUR if named else _DEFAULT)
+    return dict(_HOUR if named or retention == "24h" else _DEFAULT)
 
 
 def limit(body: Json, ledger: Ledger) -> None:
@@ -58,7 +60,8 @@ def limit(body: Json, ledger: Ledger) -> None:
     if spare > 0:
         ledger.note("cache_control")
         in_messages = list(_in_messages(body))
-        for carrier in [*in_messages, *(c for c in _carriers(body) if c not in in_messages)][:spare]:
+        before_them = list(_carriers(body))[: -len(in_messages) or None]
+        for carrier in [*in_messages, *before_them][:spare]:
             del carrier["cache_control"]
     kept = [*_carriers(body), *([body] if "cache_control" in body else [])]
     for carrier in dropwhile(lambda one: one["cache_control"].get("ttl") == "1h", kept):

@@ -115,8 +115,8 @@ class _Said:
                 self._thinking(text, block.get("signature"))
             case {"type": "redacted_thinking", "data": str(data)}:
                 self.details.append(reasoning_encrypted(len(self.details), data, self.model))
-            case {"type": "tool_use", "id": str(call), "name": str(name), "input": dict(given)}:
-                self.calls.append(self._call(call, name, given))
+            case {"type": "tool_use", "id": str(call), "name": str(name), "input": dict() | None as given}:
+                self.calls.append(self._call(call, name, given or {}))
             case {"type": str(kind)} if kind not in READ_BLOCKS:
                 pass
             case _:

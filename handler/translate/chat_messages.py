@@ -6,7 +6,7 @@ assistant             thinking that came back, then text, then calls
 tool, function        the result of a call
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from handler.errors import ProxyError
@@ -16,7 +16,7 @@ from handler.translate.conversation import Conversation
 from handler.translate.losses import Ledger
 from handler.wire import json_text
 from handler.wire.anthropic import Json
-from handler.wire.chat import FunctionCall, Message, ToolCall
+from handler.wire.chat import Message, ToolCall
 
 _SYSTEM = ("system", "developer")
 
@@ -31,9 +31,9 @@ def converse(messages: Sequence[Message], model: str, ledger: Ledger, *, system_
         if message.name is not None and message.role not in ("tool", "function"):
             ledger.note("messages.name")
         if message.role == "assistant":
-            _assistant(conversation, message, field, model, ledger)
+            _assistant(conversation, message, index, model, ledger)
         elif message.role in ("tool", "function"):
-            _result(conversation, message, field, ledger)
+            _tool(conversation, message, f"{field}.content", ledger)
         elif message.role in _SYSTEM and message is not question:
             blocks = content.only_text(message.content, f"{field}.content", ledger)
             conversation.say_system(_marked(blocks, message, ledger))
@@ -51,8 +51,9 @@ def _user(conversation: Conversation, message: Message, field: str, ledger: Ledg
         for part in parts:
             match part:
                 case {"type": "tool_result", "tool_use_id": str(call)}:
-                    inner = content.spoken(_inner(part.get("content")), f"{field}.content", ledger)
-                    conversation.answer_call(call, None, inner)
+                    result = _result(_inner(part.get("content")), part, f"{field}.content", ledger)
+                    failed = {"is_error": True} if part.get("is_error") is True else {}
+                    conversation.answer_call(call, result | failed)
         parts = [part for part in parts if part.get("type") != "tool_result"]
     blocks = _marked(content.spoken(parts, f"{field}.content", ledger), message, ledger)
     if last and not blocks and parts == message.content:
@@ -60,30 +61,32 @@ def _user(conversation: Conversation, message: Message, field: str, ledger: Ledg
     conversation.say_user(blocks)
 
 
-def _assistant(conversation: Conversation, message: Message, field: str, model: str, ledger: Ledger) -> None:
+def _assistant(conversation: Conversation, message: Message, index: int, model: str, ledger: Ledger) -> None:
+    field = f"messages.[{index}]"
     conversation.before_assistant()
     texts = content.answered(message.content, f"{field}.content", ledger)
     if message.refusal:
         texts += content.answered(message.refusal, field, ledger)
-    calls = [_call(conversation, call) for call in message.tool_calls or ()]
-    if message.function_call is not None:
-        calls.append(_function(conversation, None, message.function_call))
+    calls = [
+        _call(conversation, call, f"{field}.tool_calls.[{place}]")
+        for place, call in enumerate(message.tool_calls or ())
+    ]
+    if (legacy := message.function_call) is not None:
+        calls.append(
+            conversation.call(None, legacy.name, _arguments(legacy.arguments), f"call_fn_{index}_{legacy.name}")
+        )
     calls += _native_calls(conversation, message)
     blocks = _marked([*texts, *calls], message, ledger)
     if blocks:  # thinking alone is no answer
         conversation.say_assistant([*thoughts.sent_back(message, model, ledger), *blocks])
 
 
-def _call(conversation: Conversation, call: ToolCall) -> Json:
+def _call(conversation: Conversation, call: ToolCall, field: str) -> Json:
     if call.custom is not None:
         return conversation.call(call.id, call.custom.name, {"input": call.custom.input or ""})
     if call.function is not None:
-        return _function(conversation, call.id, call.function)
-    raise ProxyError(400, "A tool call must hold a `function` or a `custom` tool's call.", field="messages")
-
-
-def _function(conversation: Conversation, identifier: str | None, call: FunctionCall) -> Json:
-    return conversation.call(identifier, call.name, _arguments(call.arguments))
+        return conversation.call(call.id, call.function.name, _arguments(call.function.arguments))
+    raise ProxyError(400, f"`{field}` must hold a `function` or a `custom` tool's call.", field=field)
 
 
 def _native_calls(conversation: Conversation, message: Message) -> list[Json]:
@@ -111,14 +114,20 @@ def _arguments(arguments: Any) -> Json:
     return value if isinstance(value, dict) else {"_raw_arguments": text}
 
 
-def _result(conversation: Conversation, message: Message, field: str, ledger: Ledger) -> None:
-    given: str | list[Json] = ""
-    if isinstance(message.content, str):
-        given = message.content if message.content.strip() else ""
-    elif message.content is not None:
-        given = content.spoken(message.content, f"{field}.content", ledger)
-    name = message.name if isinstance(message.name, str) else None
-    conversation.answer_call(message.tool_call_id, name, given)
+def _tool(conversation: Conversation, message: Message, field: str, ledger: Ledger) -> None:
+    result = _result(message.content, {"cache_control": message.cache_control}, field, ledger)
+    if message.tool_call_id:
+        conversation.answer_call(message.tool_call_id, result)
+    else:
+        name = message.name if isinstance(message.name, str) else None
+        conversation.answer_named(name, result, latest=message.role == "function")
+
+
+def _result(given: str | list[Json] | None, carrier: Mapping[str, Any], field: str, ledger: Ledger) -> Json:
+    """What a tool answered, as members of a tool_result."""
+    said: str | list[Json] = given if isinstance(given, str) else content.spoken(given, field, ledger)
+    blank = isinstance(said, str) and not said.strip()
+    return {**({"content": said} if said and not blank else {}), **breakpoint_of(carrier, ledger)}
 
 
 def _inner(value: object) -> str | list[Json] | None:

@@ -72,14 +72,15 @@ def translate(request: ChatRequest, capability: Capability, options: Options) ->
     """Raises ProxyError (400), which names the field that cannot be carried and matters."""
     ledger = Ledger()
     conversation = converse(request.messages, request.model, ledger, system_turns=capability.system_turns)
-    toolbox = tools.Toolbox(request, ledger)
+    budget = schemas.Budget()
+    form, asked = _form(request, capability, budget, ledger)
+    toolbox = tools.Toolbox(request, budget, ledger)
     chosen = tools.choice(request, toolbox)
     max_tokens = _max_tokens(request, capability, options, ledger)
     has_tools = bool(toolbox.definitions)
     plan = reasoning.plan(request, capability, max_tokens=max_tokens, tools=has_tools, ledger=ledger)
     plan = reasoning.fitted(plan, conversation.turns, forced=tools.forces(chosen), ledger=ledger)
     plan = reasoning.bound(plan, conversation.turns, capability)
-    form, asked = _form(request, capability, ledger)
     system = [*conversation.system, *({"type": "text", "text": words} for words in asked)]
     if tools.forces(chosen) and chosen is not None and (form or not capability.forced_tools):
         ledger.note("tool_choice")
@@ -112,7 +113,7 @@ def translate(request: ChatRequest, capability: Capability, options: Options) ->
         stream=request.stream is True,
         include_usage=request.includes_usage,
         legacy_functions=toolbox.legacy,
-        json_object=_JSON_ONLY in asked,
+        json_object=bool(asked),
         tool_names=toolbox.renamed(),
         custom_tools=frozenset(toolbox.custom),
         expose_reasoning=not reasoning.wish(request).hidden,
@@ -137,7 +138,9 @@ def _turns(turns: list[Json], plan: reasoning.Plan) -> list[Json]:
     return reasoning.without_thinking(turns) if off else turns
 
 
-def _form(request: ChatRequest, capability: Capability, ledger: Ledger) -> tuple[Json | None, list[str]]:
+def _form(
+    request: ChatRequest, capability: Capability, budget: schemas.Budget, ledger: Ledger
+) -> tuple[Json | None, list[str]]:
     """`output_config.format`, or the words that take its place in the system text."""
     field = "response_format"
     match request.response_format:
@@ -146,7 +149,10 @@ def _form(request: ChatRequest, capability: Capability, ledger: Ledger) -> tuple
         case {"type": "json_object"}:
             return None, [_JSON_ONLY]
         case {"type": "json_schema", "json_schema": {"schema": dict(schema)} as given}:
-            return _schema_form(schema, given.get("description"), capability, ledger)
+            described = given.get("description")
+            if isinstance(described, str) and described and "description" not in schema:
+                schema = {**schema, "description": described}
+            return _schema_form(schema, capability, budget, ledger)
         case {"type": "json_schema"}:
             field = "response_format.json_schema.schema"
             raise ProxyError(400, f"`{field}` must be a JSON schema.", field=field)
@@ -154,15 +160,11 @@ def _form(request: ChatRequest, capability: Capability, ledger: Ledger) -> tuple
 
 
 def _schema_form(
-    schema: Json, description: object, capability: Capability, ledger: Ledger
+    schema: Json, capability: Capability, budget: schemas.Budget, ledger: Ledger
 ) -> tuple[Json | None, list[str]]:
-    if isinstance(description, str) and description and "description" not in schema:
-        schema = {**schema, "description": description}
     try:
         if capability.structured_outputs:
-            strict = schemas.strict(schema)
-            if strict.optional <= schemas.MAX_OPTIONAL and strict.unions <= schemas.MAX_UNIONS:
-                return {"type": "json_schema", "schema": strict.schema}, []
+            return {"type": "json_schema", "schema": budget.take(schemas.strict(schema), tools=0)}, []
     except schemas.InexpressibleError:
         pass
     ledger.note("response_format")

@@ -32,7 +32,7 @@ def spoken(content: str | list[Json] | None, field: str, ledger: Ledger) -> list
     blocks: list[Json] = []
     for index, part in enumerate(content):
         read = _SPOKEN.get(str(part.get("type")), _unknown)
-        blocks += [{**block, **breakpoint_of(part, ledger)} for block in read(part, f"{field}.[{index}]", ledger)]
+        blocks += _marked(read(part, f"{field}.[{index}]", ledger), part, ledger)
     return blocks
 
 
@@ -52,14 +52,24 @@ def answered(content: str | list[Json] | None, field: str, ledger: Ledger) -> li
     for index, part in enumerate(content):
         match part:
             case {"type": "text", "text": str(text)} | {"type": "refusal", "refusal": str(text)}:
-                blocks += [{**block, **breakpoint_of(part, ledger)} for block in _text(text)]
-            case {"type": "thinking" | "redacted_thinking" | "tool_use"}:
+                blocks += _marked(_text(text), part, ledger)
+            case {"type": "thinking" | "redacted_thinking"}:
+                _marked([], part, ledger)
+            case {"type": "tool_use"}:
                 pass
             case {"type": "image" | "image_url" | "document" | "file"}:
                 ledger.note("messages.content")
             case _:
                 _unknown(part, f"{field}.[{index}]", ledger)
     return blocks
+
+
+def _marked(blocks: list[Json], part: Part, ledger: Ledger) -> list[Json]:
+    """The blocks of one part with the part's breakpoint, which goes with a part that has none."""
+    mark = breakpoint_of(part, ledger)
+    if mark and not blocks:
+        ledger.note("cache_control")
+    return [{**block, **mark} for block in blocks]
 
 
 def _text(text: str) -> list[Json]:
@@ -94,8 +104,11 @@ def _file_part(part: Part, field: str, _: Ledger) -> list[Json]:
     raise ProxyError(400, message, field=f"{field}.file")
 
 
-def _native_part(part: Part, _: str, __: Ledger) -> list[Json]:
-    return [{key: value for key, value in part.items() if key not in ("cache_control", "prompt_cache_breakpoint")}]
+def _native_part(part: Part, field: str, _: Ledger) -> list[Json]:
+    if not isinstance(part.get("source"), str if part["type"] == "search_result" else dict):
+        raise ProxyError(400, f"`{field}` must hold a `source`.", field=field)
+    marks = ("cache_control", "prompt_cache_breakpoint")
+    return [{key: value for key, value in part.items() if key not in marks and value is not None}]
 
 
 def _unknown(part: Part, field: str, _: Ledger) -> list[Json]:

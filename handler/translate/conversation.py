@@ -50,17 +50,17 @@ class Conversation:
 
     def say_assistant(self, blocks: list[Json]) -> None:
         """An assistant message, its calls (made with `call`) among the blocks."""
+        self._place_system()
         self._extend("assistant", blocks)
 
     def before_assistant(self) -> None:
-        """Ends what an assistant message follows: results are given, system text finds its place."""
+        """Ends what an assistant message follows: results are given to the calls before it."""
         if self._calls and (self._last_role() == "user" or any(call.result for call in self._calls)):
             self._give_results()
-        self._place_system()
 
-    def call(self, identifier: str | None, name: str, given: Json) -> Json:
-        """The block for one tool call; `name` is the caller's."""
-        wanted = names.call_id(identifier) if identifier else f"call_{len(self._ids)}"
+    def call(self, identifier: str | None, name: str, given: Json, unnamed: str | None = None) -> Json:
+        """The block for one tool call; `name` is the caller's, `unnamed` the id to send where it has none."""
+        wanted = names.call_id(identifier or unnamed or f"call_{len(self._ids)}")
         upstream_id, attempt = wanted, 1
         while upstream_id in self._ids:
             attempt += 1
@@ -69,16 +69,16 @@ class Conversation:
         self._calls.append(Call(identifier, name, upstream_id))
         return {"type": "tool_use", "id": upstream_id, "name": names.tool_name(name), "input": given}
 
-    def answer_call(self, identifier: str | None, name: str | None, content: str | list[Json]) -> None:
-        """The result of a call, known by its id, or by its name where there is none."""
-        for call in self._calls:
-            same = call.identifier == identifier if identifier else name in (None, call.name)
-            if same and call.result is None:
-                call.result = {"type": "tool_result", "tool_use_id": call.upstream_id}
-                if content:
-                    call.result["content"] = content
-                return
-        self._say_orphan(identifier or name or "", content)
+    def answer_call(self, identifier: str, result: Json) -> None:
+        """The result (`content`, `is_error`, `cache_control`) of the call with this id; of several, the last counts."""
+        same = [call for call in self._calls if call.identifier == identifier]
+        waiting = [call for call in same if call.result is None]
+        self._answer((waiting or same[-1:])[:1], identifier, result)
+
+    def answer_named(self, name: str | None, result: Json, *, latest: bool) -> None:
+        """The result of a call without an id: the first, or `latest`, that waits and has this name."""
+        waiting = [call for call in self._calls if call.result is None and name in (None, call.name)]
+        self._answer(waiting[-1:] if latest else waiting[:1], name or "", result)
 
     def close(self) -> None:
         """The end of the conversation."""
@@ -90,6 +90,12 @@ class Conversation:
             _strip_end(self.turns[-1]["content"])
             if not self.turns[-1]["content"]:
                 self.turns.pop()
+
+    def _answer(self, found: list[Call], told: str, result: Json) -> None:
+        for call in found:
+            call.result = {"type": "tool_result", "tool_use_id": call.upstream_id, **result}
+        if not found:
+            self._say_orphan(told, result.get("content", ""))
 
     def _say_orphan(self, identifier: str, content: str | list[Json]) -> None:
         blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content

@@ -94,7 +94,10 @@ def _data_url(url: str, field: str, code: str | None) -> tuple[str, _Data]:
         raise ProxyError(400, f"`{field}` is not a whole data URL.", field=field)
     if "base64" in parameters:
         return declared.strip().replace("image/jpg", "image/jpeg"), _decoded(content, field, code)
-    raw = unquote_to_bytes(content)
+    try:
+        raw = unquote_to_bytes(content)
+    except UnicodeEncodeError:
+        raise ProxyError(400, f"`{field}` holds half a character.", field=field, code=code) from None
     return declared.strip() or "text/plain", _Data(raw, base64.b64encode(raw).decode())
 
 

@@ -28,6 +28,7 @@ _IMPOSSIBLE = frozenset(
 )
 _SILENT = frozenset({"$schema", "$id", "$comment", "$anchor", "deprecated", "readOnly", "writeOnly"})
 _KEPT = ("title", "default")
+_STRUCTURE = frozenset({"properties", "required", "additionalProperties", "items"})
 _CHOICES = ("anyOf", "oneOf", "allOf")
 _REFERENCE = re.compile(r"#/(?:\$defs|definitions)/([^/]+)")
 _HARD_PATTERN = re.compile(r"\(\?[=!<]|\\[bB1-9]")
@@ -53,6 +54,21 @@ def strict(schema: Json) -> Strict:
     return Strict(subset.of(schema), subset.optional, subset.unions)
 
 
+class Budget:
+    """What the enforced schemas of one request may amount to in all."""
+
+    def __init__(self) -> None:
+        self._tools = self._optional = self._unions = 0
+
+    def take(self, strict: Strict, *, tools: int) -> Json:
+        """The schema, of so many tools, if there is room for it. Raises InexpressibleError."""
+        tools, optional, unions = self._tools + tools, self._optional + strict.optional, self._unions + strict.unions
+        if tools > MAX_STRICT_TOOLS or optional > MAX_OPTIONAL or unions > MAX_UNIONS:
+            raise InexpressibleError
+        self._tools, self._optional, self._unions = tools, optional, unions
+        return strict.schema
+
+
 class _Subset:
     """One schema on its way into the subset."""
 
@@ -60,7 +76,7 @@ class _Subset:
         self.optional = 0
         self.unions = 0
         self._definitions = {**_dict(root.get("definitions")), **_dict(root.get("$defs"))}
-        self._check_recursion()
+        self._check_references(root)
 
     def of(self, schema: Any) -> Json:
         """One (sub)schema."""
@@ -88,6 +104,8 @@ class _Subset:
         branches = self._branches(left)
         subset |= branches
         kinds = left.pop("type", None)
+        if branches and not left.keys().isdisjoint(_STRUCTURE):
+            raise InexpressibleError  # closed objects that would have to fit two of them
         if "enum" in subset or "const" in subset or branches:
             return
         names = kinds if isinstance(kinds, list) else [kinds]
@@ -132,9 +150,11 @@ class _Subset:
         if left.get("minItems") in (0, 1):
             subset["minItems"] = left.pop("minItems")
 
-    def _check_recursion(self) -> None:
-        """Raises InexpressibleError when a definition leads back to itself."""
+    def _check_references(self, root: Json) -> None:
+        """Raises InexpressibleError when a definition is missing, or leads back to itself."""
         uses = {name: _references(inner) for name, inner in self._definitions.items()}
+        if not _references(root) <= uses.keys():
+            raise InexpressibleError
         for name in uses:
             reached: set[str] = set()
             ahead = list(uses[name])
@@ -143,7 +163,7 @@ class _Subset:
                 if other not in reached:
                     reached.add(other)
                     ahead.extend(uses.get(other, ()))
-            if name in reached or not reached <= uses.keys():
+            if name in reached:
                 raise InexpressibleError
 
 
@@ -204,7 +224,7 @@ def tool_schema(parameters: Json | None) -> Json:
     branches = [branch for key in _CHOICES for branch in _list(parameters.get(key))]
     if "$ref" in parameters:
         branches.append({"$ref": parameters["$ref"]})
-    if not branches:
+    if parameters.keys().isdisjoint((*_CHOICES, "$ref")):
         return parameters if "type" in parameters else {"type": "object", **parameters}
     resolved = [_resolved(branch, parameters) for branch in branches]
     properties: Json = {}

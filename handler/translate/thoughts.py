@@ -28,6 +28,8 @@ def sent_back(message: Message, model: str, ledger: Ledger) -> list[Json]:
             found = [block for block in _blocks(source, model, ledger) if block]
             if found:
                 return found
+    if message.reasoning_content:
+        ledger.note("messages.reasoning")
     return []
 
 

@@ -24,6 +24,7 @@ WEB_SEARCH = "web_search"
 _WEB_SEARCH_TYPE = "web_search_20250305"
 _MAX_USES = {"low": 1, "medium": 5, "high": 10}
 _NATIVE = re.compile(r"[a-z_0-9]+_\d{8}|mcp_toolset")
+_BY_NAME = ("function", "custom", "tool", "web_search", "web_search_preview")
 _PLACES = ("city", "region", "country", "timezone")
 _CUSTOM_SCHEMA: Mapping[str, Any] = {
     "type": "object",
@@ -35,13 +36,13 @@ _CUSTOM_SCHEMA: Mapping[str, Any] = {
 class Toolbox:
     """The tools of one request: `definitions` for the upstream, `callers` names by upstream name, `custom` ones."""
 
-    def __init__(self, request: ChatRequest, ledger: Ledger) -> None:
+    def __init__(self, request: ChatRequest, budget: schemas.Budget, ledger: Ledger) -> None:
         self.definitions: list[Json] = []
         self.callers: dict[str, str] = {}
         self.custom: set[str] = set()
         self.legacy = bool(request.functions) and not request.tools
         self._ledger = ledger
-        self._budget = _StrictBudget()
+        self._budget = budget
         for index, tool in enumerate(request.tools or ()):
             self._add(tool, f"tools.[{index}]")
         for index, function in enumerate(request.functions or ()):
@@ -92,7 +93,7 @@ class Toolbox:
 
     def _strict(self, function: Function) -> Json | None:
         try:
-            return self._budget.take(schemas.strict(schemas.tool_schema(function.parameters)))
+            return self._budget.take(schemas.strict(schemas.tool_schema(function.parameters)), tools=1)
         except schemas.InexpressibleError:
             self._ledger.note("tools.strict")
             return None
@@ -117,21 +118,6 @@ class Toolbox:
         if isinstance(name, str) and callers_name is not None:
             self.callers[name] = callers_name
         self.definitions.append(definition)
-
-
-class _StrictBudget:
-    """What the strict schemas of one request may amount to."""
-
-    def __init__(self) -> None:
-        self._tools = self._optional = self._unions = 0
-
-    def take(self, strict: schemas.Strict) -> Json:
-        """The schema, if there is room for it. Raises InexpressibleError."""
-        tools, optional, unions = self._tools + 1, self._optional + strict.optional, self._unions + strict.unions
-        if tools > schemas.MAX_STRICT_TOOLS or optional > schemas.MAX_OPTIONAL or unions > schemas.MAX_UNIONS:
-            raise schemas.InexpressibleError
-        self._tools, self._optional, self._unions = tools, optional, unions
-        return strict.schema
 
 
 def _web_search(options: Json) -> Json:
@@ -184,7 +170,7 @@ def _chosen(asked: Any, field: str, toolbox: Toolbox) -> Json | None:
         } | {"type": "allowed_tools", "mode": "auto" | "required" as mode, "tools": list(allowed)}:
             toolbox.keep(_known(_named(tool), field, toolbox) for tool in allowed)
             return {"type": "any"} if mode == "required" else {"type": "auto"}
-        case dict():
+        case dict() if asked.get("type", "function") in _BY_NAME:
             return {"type": "tool", "name": _known(_named(asked), field, toolbox)}
     raise ProxyError(400, f"`{field}` must be none, auto, required or name a tool.", field=field)
 

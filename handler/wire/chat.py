@@ -98,6 +98,7 @@ class Message(_Sent):
     tool_calls: list[ToolCall] | None = None
     tool_call_id: str | None = None
     function_call: FunctionCall | None = None
+    reasoning_content: Any = None
     reasoning_details: Any = None
     thinking_blocks: Any = None
     cache_control: Any = None
