@@ -18,6 +18,7 @@ MAX_HEAD_BYTES = 128 * 1024
 HIGH_WATER_BYTES = 256 * 1024
 
 _CUT = "The upstream closed the connection before its answer was complete."
+_TOO_LARGE = "The upstream's headers are too large."
 
 
 class Head(NamedTuple):
@@ -174,7 +175,7 @@ class Connection(asyncio.Protocol):
             self._fail(httpx.RemoteProtocolError("The upstream's answer is not valid HTTP."))
             return
         if self._head is None and self._head_bytes > MAX_HEAD_BYTES:
-            self._fail(httpx.RemoteProtocolError("The upstream's headers are too large."))
+            self._fail(httpx.RemoteProtocolError(_TOO_LARGE))
         elif self._buffered > HIGH_WATER_BYTES and not self._paused and not self._closing:
             self._paused = True
             cast(asyncio.Transport, self._transport).pause_reading()
@@ -214,6 +215,10 @@ class Connection(asyncio.Protocol):
         status = self._parser.get_status_code()
         if status < 200:
             self._headers = []
+            return
+        # One piece may bring it all, and then its body counts for nothing.
+        if sum(len(name) + len(value) for name, value in self._headers) > MAX_HEAD_BYTES:
+            self._fail(httpx.RemoteProtocolError(_TOO_LARGE))
             return
         names = {name.lower() for name, _ in self._headers}
         self._until_close = not names & {b"content-length", b"transfer-encoding"} and status not in (204, 304)

@@ -9,6 +9,7 @@ import pytest
 
 from handler.transport import Pool, Timeouts
 from handler.transport import pool as module
+from handler.transport.connection import Connection
 from handler.transport.pool import KEEP_SECONDS
 from tests.support.raw_upstream import JSON, RawUpstream, Request, Wire, raw_upstream
 
@@ -160,6 +161,18 @@ async def test_a_head_that_drips_does_not_move_the_first_byte_timeout(pool: Pool
         with pytest.raises(httpx.ReadTimeout):
             async with asyncio.timeout(5):
                 await call(pool, upstream)
+
+
+@pytest.mark.parametrize("size", [1 << 20, 1000])
+async def test_ups12_a_head_that_is_too_large_is_refused_however_it_arrives(size: int) -> None:
+    sent = JSON + b"".join(b"x-%d: %s\r\n" % (n, b"v" * 1000) for n in range(240)) + b"content-length: 2\r\n\r\n{}"
+    connection = Connection()
+    connection._busy = True
+    for start in range(0, len(sent), size):
+        connection.data_received(sent[start : start + size])
+
+    with pytest.raises(httpx.RemoteProtocolError, match="headers are too large"):
+        await connection.head(1)
 
 
 async def test_a_reader_who_is_behind_stops_the_upstream(pool: Pool) -> None:
