@@ -182,7 +182,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("name", "text"), REFUSED)
-def test_nonsense_is_refused_by_the_name_of_its_variable_and_not_shown(loaded: Any, name: str, text: str):
+def test_la4_nonsense_is_refused_by_the_name_of_its_variable_and_not_shown(loaded: Any, name: str, text: str):
     with pytest.raises(SettingsError, match=name) as refusal:
         loaded(**{name: text})
     assert NONSENSE not in str(refusal.value)
@@ -209,7 +209,7 @@ CONTRADICTIONS: list[tuple[str, dict[str, str]]] = [
 
 
 @pytest.mark.parametrize(("name", "environment"), CONTRADICTIONS)
-def test_settings_that_contradict_each_other_are_refused(loaded: Any, name: str, environment: dict[str, str]):
+def test_if11_settings_that_contradict_each_other_are_refused(loaded: Any, name: str, environment: dict[str, str]):
     with pytest.raises(SettingsError, match=name) as refusal:
         loaded(**environment)
     assert NONSENSE not in str(refusal.value)
@@ -225,7 +225,7 @@ REACHABLE: list[dict[str, str]] = [
 
 
 @pytest.mark.parametrize("environment", REACHABLE)
-def test_another_address_is_fine_where_no_credential_stands_open(loaded: Any, environment: dict[str, str]):
+def test_if11_another_address_is_fine_where_no_credential_stands_open(loaded: Any, environment: dict[str, str]):
     assert loaded(**environment)
 
 

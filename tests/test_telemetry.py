@@ -93,7 +93,7 @@ def test_a_clients_name_is_stable_within_a_deployment_and_meaningless_outside():
     assert re.fullmatch("[0-9a-f]{16}", one.pseudonym("2001:db8::/64"))
 
 
-def test_of_a_failing_table_one_warning_tells_and_one_line_of_its_return(lines: Any):
+def test_rl11_of_a_failing_table_one_warning_tells_and_one_line_of_its_return(lines: Any):
     log = telemetry()
     for works in (True, False, False, True, True, False):
         log.limit_store(works)

@@ -87,10 +87,13 @@ class _Connection:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader = reader
         self._writer = writer
+        # Nothing of an answer may still be here when it is let go of, or when the sandbox is frozen.
+        writer.transport.set_write_buffer_limits(high=0)
 
     async def write(self, *parts: bytes) -> None:
-        """Sends, and waits while the other side is behind. Raises OSError."""
-        self._writer.writelines(parts)
+        """Sends, and waits until the system has all of it. Raises OSError."""
+        # `writelines` does not hold the writer back on Python 3.12 and 3.13.
+        self._writer.write(b"".join(parts))
         await self._writer.drain()
 
     def drop(self) -> None:

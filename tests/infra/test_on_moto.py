@@ -146,7 +146,7 @@ def test_the_proxy_reads_its_secrets_and_two_instances_share_one_limit(aws: Simu
 
 
 @pytest.mark.rie
-def test_it_survives_table_and_secrets_going_down_and_recovers(aws: SimulatedAws) -> None:
+def test_rl11_it_survives_table_and_secrets_going_down_and_recovers(aws: SimulatedAws) -> None:
     token = aws.secrets.get_secret_value(SecretId=f"{STACK}/auth-token")["SecretString"]
     aws.secrets.put_secret_value(SecretId=f"{STACK}/anthropic-api-key", SecretString=KEY)
     with served(create_simulator()) as upstream:

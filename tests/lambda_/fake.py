@@ -6,6 +6,7 @@ async with runtime_api() as fake:
 
 import asyncio
 import json
+import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -54,6 +55,8 @@ class FakeRuntimeApi:
         self.connections = 0
         self.status = "202 Accepted"
         self.acknowledge_after = 0.0
+        self.acknowledge_early = False
+        self.seconds_a_chunk = 0.0
         self.drop_stream_after: int | None = None
         self.close_after_answer = False
         self.read_pause: asyncio.Event | None = None
@@ -124,9 +127,12 @@ class FakeRuntimeApi:
             call.chunks.append(await reader.readexactly(int(call.headers["content-length"])))
             return
         self.begun.set()
+        if self.acknowledge_early:
+            writer.write(f"HTTP/1.1 {self.status}\r\nContent-Length: 0\r\n\r\n".encode())
         while True:
             if self.read_pause is not None and len(call.chunks) == 2:
                 await self.read_pause.wait()
+            await asyncio.sleep(self.seconds_a_chunk)
             size = int(await reader.readuntil(b"\r\n"), 16)
             if size == 0:
                 break
@@ -145,8 +151,9 @@ class FakeRuntimeApi:
         call.complete = True
         await asyncio.sleep(self.acknowledge_after)
         self.order.append("acknowledged")
-        writer.write(f"HTTP/1.1 {self.status}\r\nContent-Length: 0\r\n\r\n".encode())
-        await writer.drain()
+        if not self.acknowledge_early:
+            writer.write(f"HTTP/1.1 {self.status}\r\nContent-Length: 0\r\n\r\n".encode())
+            await writer.drain()
         self._settle(call)
 
     def _settle(self, call: Call) -> None:
@@ -159,7 +166,10 @@ class FakeRuntimeApi:
 async def runtime_api() -> AsyncIterator[tuple[FakeRuntimeApi, str]]:
     """A fake and its authority, the value of AWS_LAMBDA_RUNTIME_API."""
     fake = FakeRuntimeApi()
-    server = await asyncio.start_server(fake.serve, "127.0.0.1", 0)
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)  # so that a reader who is behind is felt
+    listener.bind(("127.0.0.1", 0))
+    server = await asyncio.start_server(fake.serve, sock=listener)
     try:
         yield fake, f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
     finally:

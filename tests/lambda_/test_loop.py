@@ -275,6 +275,15 @@ async def test_an_answer_waits_while_the_caller_is_behind() -> None:
     assert len(answer.body) == 160 * 65536
 
 
+async def test_nothing_of_an_answer_is_lost_that_is_acknowledged_before_its_end() -> None:
+    """As cargo-lambda does, whose caller may be behind."""
+    async with running() as here:
+        here.fake.acknowledge_early = True
+        here.fake.seconds_a_chunk = 0.002
+        answer = await here.fake.invoke(function_url(path="/large"))
+    assert len(answer.body) == 160 * 65536
+
+
 async def test_la8_a_whole_answer_too_large_for_lambda_is_an_error_that_says_so() -> None:
     async with running() as here:
         answer = await here.fake.invoke(http_api(path="/large"))

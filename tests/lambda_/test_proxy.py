@@ -7,13 +7,13 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
 
 from handler.lambda_runtime.api import RuntimeApi
-from handler.lambda_runtime.application import build
+from handler.lambda_runtime.application import Application, build
 from handler.lambda_runtime.loop import Sandbox
 from handler.simulator import create_simulator
 from tests.lambda_.emulators import PROXY, TOKEN, environment
@@ -35,20 +35,37 @@ def stream(script: str, path: str = "/min/v1/messages") -> dict[str, Any]:
     return event(f"simulate: {script}", path=path, stream=True)
 
 
+class Started(Application):
+    """An app that another loop starts and stops."""
+
+    def __init__(self, other: Application) -> None:
+        super().__init__(other, other.mode, other.margin)
+
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+
 @asynccontextmanager
-async def proxy(upstream: str, monkeypatch: pytest.MonkeyPatch, **values: str) -> AsyncIterator[FakeRuntimeApi]:
+async def proxy(
+    upstream: str, monkeypatch: pytest.MonkeyPatch, *, loops: int = 1, **values: str
+) -> AsyncIterator[FakeRuntimeApi]:
+    """The app of one process, and so many loops that take events for it."""
     # Powertools keeps one log handler a service name, with the standard output of its first test.
     own = {"AWS_LAMBDA_FUNCTION_NAME": f"proxy-{next(_NUMBERS)}", "UPSTREAM_BASE_URL": upstream}
     for name, value in environment(**own, **values).items():
         monkeypatch.setenv(name, value)
     async with runtime_api() as (fake, authority):
-        sandbox = Sandbox(RuntimeApi(authority), build())
-        task = asyncio.create_task(sandbox.serve())
+        application = build()
+        sandboxes = [Sandbox(RuntimeApi(authority), application)]
+        sandboxes += [Sandbox(RuntimeApi(authority), Started(application)) for _ in range(loops - 1)]
+        tasks = [asyncio.create_task(sandbox.serve()) for sandbox in sandboxes]
         try:
             yield fake
         finally:
-            sandbox.stop()
-            await asyncio.wait_for(task, 10)
+            for sandbox in reversed(sandboxes):
+                sandbox.stop()
+            await asyncio.wait_for(asyncio.gather(*tasks), 10)
 
 
 @pytest.fixture
@@ -120,15 +137,74 @@ async def test_la12_nothing_of_one_invocation_is_in_the_next(
     assert other["request_id"] == second.prelude["headers"]["request-id"]
 
 
-async def test_lo1_nothing_that_was_said_is_in_the_log_or_the_metrics(
+async def test_la13_two_invocations_at_once_share_nothing(
     simulator: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    async with proxy(simulator, monkeypatch, LOG_LEVEL="DEBUG", POWERTOOLS_LOGGER_LOG_EVENT="true") as fake:
+    """As under SAM's warm containers and on managed instances: a second loop takes events for the same app."""
+    said = {f"request-{number}": f"word{number} of {number}" for number in range(8)}
+    async with proxy(simulator, monkeypatch, loops=2) as fake:
+        asked = {name: stream(json.dumps({"text": text, "pace": 0.05})) for name, text in said.items()}
+        answers = await asyncio.gather(*(fake.invoke(event, name) for name, event in asked.items()))
+    assert answers[0].times[0] < answers[1].times[-1]
+    assert answers[1].times[0] < answers[0].times[-1]
+    for name, answer in zip(said, answers, strict=True):
+        events = [json.loads(line[6:]) for line in answer.body.decode().splitlines() if line.startswith("data: ")]
+        deltas = [one["delta"]["text"] for one in events if one["type"] == "content_block_delta"]
+        assert "".join(deltas) == said[name]
+    told = {line["function_request_id"]: line for line in lines(capfd.readouterr().out) if line["message"] == "request"}
+    assert told.keys() == said.keys()
+    ids = {name: answer.prelude["headers"]["request-id"] for name, answer in zip(said, answers, strict=True)}
+    assert {name: line["request_id"] for name, line in told.items()} == ids
+    assert len(set(ids.values())) == len(said)
+
+
+LOUD = {
+    "POWERTOOLS_DEV": "true",  # which silences the metrics
+    "POWERTOOLS_DEBUG": "true",
+    "POWERTOOLS_TRACER_CAPTURE_RESPONSE": "true",
+    "POWERTOOLS_TRACER_CAPTURE_ERROR": "true",
+    "POWERTOOLS_TRACE_DISABLED": "false",
+}
+
+
+@pytest.mark.filterwarnings("ignore:POWERTOOLS_DEV:UserWarning")
+@pytest.mark.parametrize(("switches", "told"), [({}, '"ClaudeCodeProxy"'), (LOUD, '"request"')])
+async def test_lo1_lo6_lo8_nothing_that_was_said_is_in_the_log_or_the_metrics(
+    simulator: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    switches: dict[str, str],
+    told: str,
+) -> None:
+    switches = {"LOG_LEVEL": "DEBUG", "POWERTOOLS_LOGGER_LOG_EVENT": "true", **switches}
+    async with proxy(simulator, monkeypatch, **switches) as fake:
         await fake.invoke(stream('{"text": "the answer is secret"}', "/openai/v1/chat/completions"))
         await fake.invoke({"nonsense": TOKEN})
     out = "".join(capfd.readouterr())
     assert not [secret for secret in (*SECRETS, "secret", "nonsense") if secret in out]
-    assert '"ClaudeCodeProxy"' in out
+    assert told in out
+
+
+async def test_cl8_a_caller_who_is_gone_without_a_word_costs_no_more_than_the_deadline(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Lambda tells nobody: its end of the answer is just not read any more."""
+
+    async def flood(_: Any, wire: Any) -> None:
+        wire.write(EVENTS)
+        with suppress(ConnectionError):
+            while True:
+                wire.chunk(b": " + b"x" * 65536 + b"\n\n")
+                await wire.drain()
+
+    margin = {"DEADLINE_MARGIN_SECONDS": "1"}
+    async with raw_upstream(flood) as upstream, proxy(upstream.url, monkeypatch, **margin) as fake:
+        fake.deadline_seconds = 2.5
+        fake.read_pause = asyncio.Event()
+        fake.send(stream("{}"))
+        await fake.begun.wait()
+        await upstream.until_idle(4)
+        fake.read_pause.set()
 
 
 async def test_a_loss_is_a_metric_of_its_own(

@@ -75,7 +75,7 @@ async def test_the_shared_store_decides_while_it_can(limiter: Limiter, shared: S
     assert reports == [True] * 20
 
 
-async def test_a_store_that_fails_is_replaced_by_this_processs_count(
+async def test_rl11_a_store_that_fails_is_replaced_by_this_processs_count(
     limiter: Limiter, shared: Shared, reports: list[bool]
 ):
     shared.failing = StoreError("down")
@@ -86,14 +86,14 @@ async def test_a_store_that_fails_is_replaced_by_this_processs_count(
     assert reports == [False]
 
 
-async def test_what_passed_before_the_failure_counts(limiter: Limiter, shared: Shared):
+async def test_rl11_what_passed_before_the_failure_counts(limiter: Limiter, shared: Shared):
     for _ in range(5):
         await limiter.hit("c")
     shared.failing = StoreError("down")
     assert [(await limiter.hit("c")).allowed for _ in range(3)] == [True, True, False]
 
 
-async def test_a_store_that_hangs_is_waited_for_a_fifth_of_a_second(
+async def test_rl11_a_store_that_hangs_is_waited_for_a_fifth_of_a_second(
     limiter: Limiter, shared: Shared, reports: list[bool]
 ):
     shared.hanging = True
@@ -119,7 +119,7 @@ async def test_who_leaves_while_the_store_is_asked_is_not_taken_for_its_failure(
     assert reports == []
 
 
-async def test_a_failed_store_is_left_alone_for_a_while_and_then_asked_again(
+async def test_rl11_a_failed_store_is_left_alone_for_a_while_and_then_asked_again(
     limiter: Limiter, shared: Shared, clock: Clock, reports: list[bool]
 ):
     shared.failing = StoreError("down")
@@ -134,7 +134,9 @@ async def test_a_failed_store_is_left_alone_for_a_while_and_then_asked_again(
     assert reports == [False, False]
 
 
-async def test_a_store_that_is_back_decides_again(limiter: Limiter, shared: Shared, clock: Clock, reports: list[bool]):
+async def test_rl11_a_store_that_is_back_decides_again(
+    limiter: Limiter, shared: Shared, clock: Clock, reports: list[bool]
+):
     shared.failing = StoreError("down")
     await limiter.hit("c")
     shared.failing = None
