@@ -57,7 +57,7 @@ def test_su6_few_things_are_deployed_and_none_is_an_llm_sdk() -> None:
 
 def test_su2_the_gate_takes_only_what_is_locked_and_a_workflow_only_what_is_pinned() -> None:
     gate = (ROOT / ".ci" / "run").read_text()
-    assert gate.count("uv sync") == gate.count("--frozen") == 3
+    assert gate.count("uv sync") == gate.count("uv sync --quiet --frozen") > 0
     workflows = [path.read_text() for path in (ROOT / ".github").rglob("*.y*ml")]
     used = [action for text in workflows for action in re.findall(r"uses:\s*(\S+)", text)]
     assert [action for action in used if not re.fullmatch(r"[^@]+@[0-9a-f]{40}", action)] == []
