@@ -7,10 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from handler.settings import Settings
 from tests.lambda_ import artifact
+
+# Of each property, under -m fuzz.
+FUZZ_EXAMPLES = 20_000
 
 _REAL_CONNECT = socket.socket.connect
 _REAL_CONNECT_EX = socket.socket.connect_ex
@@ -77,8 +81,18 @@ def artifact_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return artifact.built(tmp_path_factory.mktemp("build"))
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Properties are tried much longer where they are all that is asked for."""
+    hypothesis.settings.register_profile("fuzz", max_examples=FUZZ_EXAMPLES, deadline=None)
+    if config.getoption("markexpr") == "fuzz":
+        hypothesis.settings.load_profile("fuzz")
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """What needs Docker is off unless it is asked for."""
+    for item in items:
+        if hypothesis.is_hypothesis_test(getattr(item, "obj", None)):
+            item.add_marker("fuzz")
     if "docker" in config.getoption("markexpr"):
         return
     for item in items:

@@ -120,7 +120,7 @@ MESSAGE = st.one_of(
     st.builds(lambda name, content: {"role": "function", "name": name, "content": content}, NAMES, parts(TEXT_PART)),
 )
 MESSAGES = st.lists(st.builds(lambda message, extras: extras | message, MESSAGE, EXTRAS), min_size=1, max_size=9)
-properties = settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+properties = settings(max_examples=3 * settings.default.max_examples, suppress_health_check=[HealthCheck.too_slow])
 
 
 def translated(model: str, messages: list[Json], **fields: Any) -> Translated | None:

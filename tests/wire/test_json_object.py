@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from handler.errors import ProxyError
 from handler.wire.json_object import JsonObject
 
-thorough = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+thorough = settings(
+    max_examples=2 * settings.default.max_examples, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 
 NAMES = ("model", "a", "é", '"', "model\\")
 SPACE = st.text(" \t\n\r", max_size=2)
