@@ -24,7 +24,6 @@ from handler.reception import Policy, Reception
 from handler.relay import Relay
 from handler.routes import table
 from handler.settings import Settings
-from handler.translate.chat_request import Options
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -39,8 +38,12 @@ def create_app(settings: Settings) -> FastAPI:
         loopback=settings.loopback,
     )
     reception = Reception(relay, assembly.gate(), assembly.keyring(), policy)
-    options = Options(settings.default_max_tokens, settings.auto_prompt_cache)
-    openai = OpenAIRoutes(reception, Catalogue(), options)
+    openai = OpenAIRoutes(
+        reception,
+        Catalogue(),
+        default_max_tokens=settings.default_max_tokens,
+        auto_prompt_cache=settings.auto_prompt_cache,
+    )
     limiter = assembly.limiter()
 
     @asynccontextmanager

@@ -1,5 +1,6 @@
 """What the app is made of, as the settings say: the log, the limit, the gate, the keys. Nothing here runs yet."""
 
+import asyncio
 import hashlib
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
@@ -14,7 +15,7 @@ from handler.ratelimit.gcra import Quota
 from handler.ratelimit.limiter import Limiter, Store
 from handler.settings import LONG_TOKEN, Settings
 from handler.telemetry import Telemetry
-from handler.transport import Pool, Timeouts
+from handler.transport import Pool, Timeouts, Trust
 
 # AWS answers within milliseconds or not at all; a request waits behind these.
 _AWS_TIMEOUTS = Timeouts(connect=1.0, first_byte=2.0, idle=2.0)
@@ -25,7 +26,8 @@ class Assembly:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._aws_pool = Pool(_AWS_TIMEOUTS)
+        self._trust = Trust()
+        self._aws_pool = Pool(_AWS_TIMEOUTS, self._trust)
         self._ahead: list[Callable[[], Awaitable[None]]] = []
         service = settings.aws_lambda_function_name or "claude-code-proxy"
         self.telemetry = Telemetry(settings.log_level, _salt(settings), service, metrics=settings.on_lambda)
@@ -37,7 +39,8 @@ class Assembly:
                 connect=self._settings.upstream_connect_timeout_seconds,
                 first_byte=self._settings.upstream_first_byte_timeout_seconds,
                 idle=self._settings.upstream_idle_timeout_seconds,
-            )
+            ),
+            self._trust,
         )
 
     def limiter(self) -> Limiter | None:
@@ -65,9 +68,10 @@ class Assembly:
         return Keyring(self._key(), owner)
 
     async def warm(self) -> None:
-        """Fetches secrets before they are asked for. A failure shows when they are."""
-        for fetch in self._ahead:
-            await fetch()
+        """Loads certificates and fetches secrets before they are asked for. A failure shows when they are."""
+        if self._settings.upstream_base_url.startswith("https:"):
+            _ = self._trust.context
+        await asyncio.gather(*(fetch() for fetch in self._ahead))
 
     async def close(self) -> None:
         """Ends the connections to AWS."""

@@ -13,10 +13,9 @@ from handler.models import Catalogue
 from handler.reception import Reception
 from handler.relay import Outlet
 from handler.translate import model_list, outcomes
-from handler.translate.chat import Chat, openai_headers
-from handler.translate.chat_request import Options, translate
 from handler.translate.exchange import UpstreamRequest
-from handler.wire import chat, json_text
+from handler.translate.openai_headers import openai_headers
+from handler.wire import json_text
 from handler.wire.anthropic import Json
 
 _VENDOR = "anthropic/"
@@ -27,10 +26,13 @@ MAX_PAGES = 20
 class OpenAIRoutes:
     """One method per endpoint."""
 
-    def __init__(self, reception: Reception, catalogue: Catalogue, options: Options) -> None:
+    def __init__(
+        self, reception: Reception, catalogue: Catalogue, *, default_max_tokens: int | None, auto_prompt_cache: bool
+    ) -> None:
         self._reception = reception
         self._policy = reception.policy
-        self._catalogue, self._options = catalogue, options
+        self._catalogue = catalogue
+        self._default_max_tokens, self._auto_prompt_cache = default_max_tokens, auto_prompt_cache
         self._lookup: asyncio.Task[None] | None = None
 
     async def aclose(self) -> None:
@@ -41,10 +43,16 @@ class OpenAIRoutes:
 
     async def chat(self, call: Call) -> None:
         """POST chat/completions."""
+        # A start need not wait for what these requests alone use.
+        from handler.translate.chat import Chat
+        from handler.translate.chat_request import Options, translate
+        from handler.wire import chat
+
         credential = await self._reception.admit(call)
         self._reception.only_here(credential)
         request = chat.parse(await call.json(self._policy.request_bytes), self._policy.aliases)
-        translated = translate(request, self._catalogue.of(request.model), self._options)
+        options = Options(self._default_max_tokens, self._auto_prompt_cache)
+        translated = translate(request, self._catalogue.of(request.model), options)
         call.visit.losses = translated.losses
         body = translated.body
         if call.mode.injects:

@@ -9,14 +9,10 @@ from handler.errors import ProxyError, openai_body
 from handler.translate import chat_answer, chat_frames, outcomes
 from handler.translate.chat_stream import ChatStream
 from handler.translate.exchange import Headers, UpstreamRequest
-from handler.translate.rate_headers import rate_headers
+from handler.translate.openai_headers import openai_headers
 from handler.wire import json_text
 from handler.wire.anthropic import IllegalEventError, Json, Lifecycle, Phase
 from handler.wire.reading import Reading
-
-_KEPT = frozenset({b"retry-after", b"retry-after-ms", b"x-should-retry"})
-_WITHHELD = b"anthropic-organization-id"
-_OPENAI_VERSION = (b"openai-version", b"2020-10-01")
 
 
 class Chat:
@@ -111,13 +107,6 @@ class Chat:
         if self._lifecycle.advance(said):
             return self._stream.feed(said)
         return chat_frames.PING if said["type"] == "ping" else b""
-
-
-def openai_headers(upstream: Headers, now: float) -> list[tuple[bytes, bytes]]:
-    """An OpenAI answer's headers, from the upstream's; `now`: epoch seconds."""
-    kept = [(name.lower(), value) for name, value in upstream]
-    kept = [(name, value) for name, value in kept if name in _KEPT or name.startswith(b"anthropic-")]
-    return [_OPENAI_VERSION, *((n, v) for n, v in kept if n != _WITHHELD), *rate_headers(upstream, now)]
 
 
 def _object(event: sse.Event) -> Json:

@@ -5,6 +5,6 @@ answer's surplus bytes to the next caller. This one is llhttp (httptools) on an 
 connection is one write, a chunk is one callback, and nothing is ever sent twice.
 """
 
-from handler.transport.pool import Pool, Timeouts
+from handler.transport.pool import Pool, Timeouts, Trust
 
-__all__ = ["Pool", "Timeouts"]
+__all__ = ["Pool", "Timeouts", "Trust"]

@@ -5,6 +5,7 @@ for less than `KEEP_SECONDS` by the wall clock (a sandbox may have been frozen m
 """
 
 import asyncio
+import functools
 import re
 import ssl
 import time
@@ -61,13 +62,27 @@ class Body(httpx.AsyncByteStream):
 Origin = tuple[str, str, int]
 
 
+class Trust:
+    """Whose certificates are believed. They take tens of milliseconds to load: once, when first asked for."""
+
+    @functools.cached_property
+    def context(self) -> ssl.SSLContext:
+        """The system's roots (SSL_CERT_FILE included), or certifi's on systems that have none."""
+        context = ssl.create_default_context()
+        if not context.cert_store_stats()["x509_ca"]:
+            context.load_verify_locations(certifi.where())
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.set_alpn_protocols(["http/1.1"])
+        return context
+
+
 class Pool(httpx.AsyncBaseTransport):
     """Sends httpx requests; `request.extensions["target"]` is the raw request target, where it must stay verbatim."""
 
-    def __init__(self, timeouts: Timeouts) -> None:
+    def __init__(self, timeouts: Timeouts, trust: Trust | None = None) -> None:
         self.timeouts = timeouts
+        self._trust = trust or Trust()
         self._idle: dict[Origin, list[Connection]] = {}
-        self._tls: ssl.SSLContext | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """One request, one answer, its body unread.
@@ -117,7 +132,7 @@ class Pool(httpx.AsyncBaseTransport):
         scheme, host, port = origin
         try:
             async with asyncio.timeout(self.timeouts.connect):
-                tls = self._tls_context() if scheme == "https" else None
+                tls = self._trust.context if scheme == "https" else None
                 _, connection = await asyncio.get_running_loop().create_connection(
                     Connection, sock=await dial(host, port), ssl=tls, server_hostname=host if tls else None
                 )
@@ -126,15 +141,6 @@ class Pool(httpx.AsyncBaseTransport):
         except (OSError, UnicodeError, ssl.SSLError):
             raise httpx.ConnectError("The upstream could not be reached.") from None
         return connection
-
-    def _tls_context(self) -> ssl.SSLContext:
-        if self._tls is None:
-            # The system's roots (SSL_CERT_FILE included) and certifi's, for systems that have none.
-            self._tls = ssl.create_default_context()
-            self._tls.load_verify_locations(certifi.where())
-            self._tls.minimum_version = ssl.TLSVersion.TLSv1_2
-            self._tls.set_alpn_protocols(["http/1.1"])
-        return self._tls
 
 
 def _request_head(request: httpx.Request) -> bytes:

@@ -1,4 +1,4 @@
-"""The upstream's rate limits in OpenAI's headers (MAPPING 8, last part).
+"""An OpenAI answer's headers, the upstream's rate limits in OpenAI's words among them (MAPPING 8, last part).
 
     anthropic-ratelimit-requests-limit: 50                         x-ratelimit-limit-requests: 50
     anthropic-ratelimit-tokens-remaining: 900                      x-ratelimit-remaining-tokens: 900
@@ -14,11 +14,21 @@ from email.utils import parsedate_to_datetime
 
 from handler.translate.exchange import Headers
 
+_KEPT = frozenset({b"retry-after", b"retry-after-ms", b"x-should-retry"})
+_WITHHELD = b"anthropic-organization-id"
+_OPENAI_VERSION = (b"openai-version", b"2020-10-01")
 _PREFIX = b"anthropic-ratelimit-"
 _SOURCES = ((b"requests", (b"requests",)), (b"tokens", (b"tokens", b"input-tokens")))
 
 
-def rate_headers(upstream: Headers, now: float) -> list[tuple[bytes, bytes]]:
+def openai_headers(upstream: Headers, now: float) -> list[tuple[bytes, bytes]]:
+    """An OpenAI answer's headers, from the upstream's; `now`: epoch seconds."""
+    kept = [(name.lower(), value) for name, value in upstream]
+    kept = [(name, value) for name, value in kept if name in _KEPT or name.startswith(b"anthropic-")]
+    return [_OPENAI_VERSION, *((n, v) for n, v in kept if n != _WITHHELD), *_rate_headers(upstream, now)]
+
+
+def _rate_headers(upstream: Headers, now: float) -> list[tuple[bytes, bytes]]:
     """OpenAI's six headers, as far as the upstream tells. `now`: epoch seconds, used where it sends no `date`."""
     given = {name.lower(): value.strip() for name, value in upstream}
     moment = _sent_at(given, now)
