@@ -79,6 +79,9 @@ class _Answer:
         if message["type"] == "http.response.start":
             visit.status = message["status"]
             headers = [*message.get("headers", ()), *self.headers]
+            if visit.shape is Shape.OPENAI:
+                spent = (time.perf_counter() - visit.started) * 1000
+                headers.append((b"openai-processing-ms", b"%d" % spent))
             if given := header(headers, b"request-id"):
                 visit.request_id = given[:MAX_REQUEST_ID].decode("latin-1")
             else:

@@ -14,7 +14,7 @@ from handler.settings import Settings
 from tests.lambda_ import artifact
 
 # Of each property, under -m fuzz.
-FUZZ_EXAMPLES = 20_000
+FUZZ_EXAMPLES = 10_000
 
 _REAL_CONNECT = socket.socket.connect
 _REAL_CONNECT_EX = socket.socket.connect_ex

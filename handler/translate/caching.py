@@ -15,7 +15,7 @@ from typing import Any
 
 from handler.translate.losses import Ledger
 from handler.wire.anthropic import Json
-from handler.wire.chat import ChatRequest
+from handler.wire.chat import ChatRequest, said
 
 MAX_BREAKPOINTS = 4
 _DEFAULT, _HOUR = {"type": "ephemeral"}, {"type": "ephemeral", "ttl": "1h"}
@@ -24,7 +24,7 @@ _WELL_FORMED: Sequence[Json] = (_DEFAULT, _HOUR, {"type": "ephemeral", "ttl": "5
 
 def breakpoint_of(carrier: Mapping[str, Any], ledger: Ledger) -> Json:
     """`{"cache_control": ...}` for a part, message or tool that asks for a breakpoint; `{}` for any other."""
-    match carrier.get("cache_control"), carrier.get("prompt_cache_breakpoint"):
+    match said(carrier.get("cache_control")), said(carrier.get("prompt_cache_breakpoint")):
         case dict(asked), _ if asked in _WELL_FORMED:
             return {"cache_control": dict(asked)}
         case None, {"ttl": "30m" | "12h"}:
@@ -40,7 +40,7 @@ def breakpoint_of(carrier: Mapping[str, Any], ledger: Ledger) -> Json:
 def automatic(request: ChatRequest, body: Json, *, enabled: bool) -> Json | None:
     """The automatic breakpoint, which moves with the conversation. One-shot prompts get none: writing costs more."""
     if request.cache_control is not None:
-        return request.cache_control
+        return dict(said(request.cache_control))
     options = request.prompt_cache_options
     mode = options.get("mode") if isinstance(options, dict) else None
     if mode == "explicit" or any(True for _ in _carriers(body)):

@@ -3,7 +3,7 @@
     model                                     model, without a vendor's prefix
     messages                                  system, messages               chat_messages, conversation, content
     tools, functions, tool_choice, ...        tools, tool_choice             tools, schemas
-    response_format                           output_config.format           schemas, or words in the system text
+    response_format                           output_config.format           response_format, schemas
     reasoning_effort, reasoning, thinking     thinking, output_config.effort reasoning
     max_completion_tokens, max_tokens         max_tokens                     at most what the model can write
     temperature, top_p, top_k                 the same                       where the model takes them
@@ -23,11 +23,11 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
-from handler.errors import ProxyError
 from handler.translate import caching, reasoning, schemas, tools
 from handler.translate.chat_messages import converse
 from handler.translate.losses import NOTHING_ASKED, UNSUPPORTED, Ledger
-from handler.wire import json_text
+from handler.translate.response_format import form_of
+from handler.wire import chat
 from handler.wire.anthropic import Json
 from handler.wire.capability import Capability
 from handler.wire.chat import ChatRequest
@@ -44,7 +44,6 @@ _SERVICE_TIERS: Mapping[str, str] = {
     "flex": "standard_only",
     "scale": "standard_only",
 }
-_JSON_ONLY = "Respond with a single valid JSON object and nothing else."
 _MAIL, _PHONE = re.compile(r"[^@\s]@[^@\s]"), re.compile(r"\+?[\d\s().-]{7,}")
 _BETA = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _MAX_USER_ID = 256
@@ -73,7 +72,7 @@ def translate(request: ChatRequest, capability: Capability, options: Options) ->
     ledger = Ledger()
     conversation = converse(request.messages, request.model, ledger, system_turns=capability.system_turns)
     budget = schemas.Budget()
-    form, asked = _form(request, capability, budget, ledger)
+    form, asked = form_of(request, capability, budget, ledger)
     toolbox = tools.Toolbox(request, budget, ledger)
     chosen = tools.choice(request, toolbox)
     max_tokens = _max_tokens(request, capability, options, ledger)
@@ -87,7 +86,7 @@ def translate(request: ChatRequest, capability: Capability, options: Options) ->
         if not form:
             system.append({"type": "text", "text": tools.must_call(chosen)})
         chosen = {key: value for key, value in chosen.items() if key != "name"} | {"type": "auto"}
-    config = {"format": form, "effort": plan.effort} | (request.output_config or {})
+    config = {"format": form, "effort": plan.effort} | (chat.said(request.output_config) or {})
     body: Json = {
         "model": request.model,
         "max_tokens": max_tokens,
@@ -126,6 +125,8 @@ def _max_tokens(request: ChatRequest, capability: Capability, options: Options, 
     most = capability.max_output
     if asked is None:
         default = options.default_max_tokens or (UNKNOWN_MAX_TOKENS if most is None else DEFAULT_MAX_TOKENS)
+        if (budget := reasoning.stated_budget(request)) + reasoning.MIN_BUDGET > default:
+            default += budget
         return default if most is None else min(default, most)
     if most is not None and asked > most:
         ledger.note("max_tokens")
@@ -136,39 +137,6 @@ def _max_tokens(request: ChatRequest, capability: Capability, options: Options, 
 def _turns(turns: list[Json], plan: reasoning.Plan) -> list[Json]:
     off = plan.thinking is not None and plan.thinking.get("type") in ("disabled", "between_tools")
     return reasoning.without_thinking(turns) if off else turns
-
-
-def _form(
-    request: ChatRequest, capability: Capability, budget: schemas.Budget, ledger: Ledger
-) -> tuple[Json | None, list[str]]:
-    """`output_config.format`, or the words that take its place in the system text."""
-    field = "response_format"
-    match request.response_format:
-        case None | {"type": "text"}:
-            return None, []
-        case {"type": "json_object"}:
-            return None, [_JSON_ONLY]
-        case {"type": "json_schema", "json_schema": {"schema": dict(schema)} as given}:
-            described = given.get("description")
-            if isinstance(described, str) and described and "description" not in schema:
-                schema = {**schema, "description": described}
-            return _schema_form(schema, capability, budget, ledger)
-        case {"type": "json_schema"}:
-            field = "response_format.json_schema.schema"
-            raise ProxyError(400, f"`{field}` must be a JSON schema.", field=field)
-    raise ProxyError(400, f"`{field}.type` must be text, json_object or json_schema.", field=f"{field}.type")
-
-
-def _schema_form(
-    schema: Json, capability: Capability, budget: schemas.Budget, ledger: Ledger
-) -> tuple[Json | None, list[str]]:
-    try:
-        if capability.structured_outputs:
-            return {"type": "json_schema", "schema": budget.take(schemas.strict(schema), tools=0)}, []
-    except schemas.InexpressibleError:
-        pass
-    ledger.note("response_format")
-    return None, [f"{_JSON_ONLY} It must fit this JSON schema:\n{json_text.write(schema)}"]
 
 
 def _sampling(request: ChatRequest, capability: Capability, plan: reasoning.Plan, ledger: Ledger) -> Json:

@@ -57,8 +57,10 @@ def answered(content: str | list[Json] | None, field: str, ledger: Ledger) -> li
                 _marked([], part, ledger)
             case {"type": "tool_use"}:
                 pass
-            case {"type": "image" | "image_url" | "document" | "file"}:
+            case {"type": "image" | "image_url" | "document" | "file" | "server_tool_use"}:
                 ledger.note("messages.content")
+            case {"type": str(kind)} if kind.endswith("_tool_result"):
+                ledger.note("messages.content")  # what the upstream ran itself; its text says what came of it
             case _:
                 _unknown(part, f"{field}.[{index}]", ledger)
     return blocks

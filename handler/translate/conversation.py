@@ -4,7 +4,8 @@ neighbours of one role      one turn
 results of calls            first in the user turn after the calls, in the calls' order; one that never came is an
                             error result, one that nobody asked for becomes text
 system text after a turn    a turn of its own behind the next user turn, where the model takes that; otherwise it
-                            joins the top-level system. Never further up: that would void the cached prefix
+                            joins the top-level system. Never further up: that would void the cached prefix. Behind
+                            the last assistant turn it is what is asked now: a user turn
 call ids                    unique and legal; results follow the call they belong to
 """
 
@@ -39,13 +40,15 @@ class Conversation:
 
     def say_system(self, blocks: list[Json]) -> None:
         """A system message."""
-        if self.turns and self.system_turns:
+        if self.turns:
             self._late += blocks
         else:
             self.system += blocks
 
     def say_user(self, blocks: list[Json]) -> None:
         """A user message."""
+        if blocks and not self.system_turns:
+            self._place_system()
         self._extend("user", blocks)
 
     def say_assistant(self, blocks: list[Json]) -> None:
@@ -83,7 +86,8 @@ class Conversation:
     def close(self) -> None:
         """The end of the conversation."""
         self._give_results()
-        self._place_system()
+        if self._last_role() == "user":
+            self._place_system()
         if self._late:  # it follows an assistant turn and nothing follows it: it is what is asked now
             self._extend("user", self._late)
         if self._last_role() == "assistant":
@@ -112,7 +116,10 @@ class Conversation:
             self._extend("user", results)
 
     def _place_system(self) -> None:
-        if self._late and self._last_role() == "user":
+        if not self.system_turns:
+            self.system += self._late
+            self._late = []
+        elif self._late and self._last_role() == "user":
             self._extend("system", self._late)
             self._late = []
 

@@ -56,7 +56,7 @@ LOSSES: Mapping[str, str] = MappingProxyType(
         "tools.custom.format": "A grammar cannot be enforced: it is told in the tool's description.",
         "response_format": "The schema is beyond what can be enforced: it is asked for in words.",
         "messages.name": "Claude's messages have no author name.",
-        "messages.content": "The upstream takes no image or file inside an assistant's message.",
+        "messages.content": "No image, file or server tool's block can be sent back inside an assistant's message.",
         "messages.reasoning": "Reasoning that another model wrote, or that is unsigned, cannot be sent back.",
         "image_url.detail": "Claude has one resolution setting only.",
         "cache_control": "More than four breakpoints, a malformed one, or one where none may be.",

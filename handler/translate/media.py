@@ -81,8 +81,10 @@ def from_file(content: str, name: str | None, field: str) -> Json:
 
 def _declared(declared: str, name: str | None) -> str:
     extension = (name or "").rpartition(".")[2].lower()
+    if extension in _TEXT_EXTENSIONS:
+        return "text/plain"  # whatever is declared: Windows calls a CSV file application/vnd.ms-excel
     if declared in ("", "application/octet-stream"):
-        return "text/plain" if extension in _TEXT_EXTENSIONS else _EXTENSIONS.get(extension, "")
+        return _EXTENSIONS.get(extension, "")
     return "text/plain" if declared.startswith("text/") or declared in _TEXT_TYPES else declared
 
 

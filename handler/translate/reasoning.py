@@ -15,6 +15,7 @@ from typing import Any
 
 from handler.errors import ProxyError
 from handler.translate.losses import Ledger
+from handler.wire import chat
 from handler.wire.anthropic import Json
 from handler.wire.capability import EFFORTS, Capability, Thinking
 from handler.wire.chat import ChatRequest
@@ -79,11 +80,22 @@ class Plan:
         return self.thinking is not None and self.thinking.get("type") == "enabled"
 
 
+def stated_budget(request: ChatRequest) -> int:
+    """The tokens that the caller himself sets apart for thinking; 0 where he does not."""
+    for given, name in ((request.thinking, "budget_tokens"), (request.reasoning, "max_tokens")):
+        tokens = (given or {}).get(name)
+        if type(tokens) is int and tokens > 0:
+            return tokens
+    return 0
+
+
 def plan(request: ChatRequest, capability: Capability, *, max_tokens: int, tools: bool, ledger: Ledger) -> Plan:
     """What to send for this request. Raises ProxyError (400)."""
     wanted = wish(request)
     if request.thinking is not None:
-        return Plan(_converted(request.thinking, capability, ledger))
+        if wanted.level is not None:
+            ledger.note("reasoning_effort")
+        return Plan(_converted(chat.said(request.thinking), capability, ledger))
     planned = _adaptive(wanted, capability, ledger) if capability.thinking in _ADAPTS else Plan()
     if capability.thinking is Thinking.BUDGET:
         planned = _budgeted(wanted, capability, max_tokens, ledger)
@@ -134,6 +146,8 @@ def _budgeted(wanted: Wish, capability: Capability, max_tokens: int, ledger: Led
         return Plan()
     asked = wanted.budget if wanted.budget else BUDGETS[level or "medium"]
     budget = min(max(asked, MIN_BUDGET), max_tokens - MIN_BUDGET)
+    if wanted.budget and budget < asked:
+        ledger.note("reasoning_effort")
     effort = None
     if capability.efforts and level is not None:
         effort = _nearest("low" if level == "minimal" else level, capability, ledger)

@@ -1,10 +1,11 @@
-"""A JSON schema in the subset that the upstream enforces (MAPPING 4.2), and a tool's made acceptable (MAPPING 3).
+"""A JSON schema in the subset that the upstream enforces (MAPPING 4.2).
 
     kept         type, properties, required, items, enum and const of scalars, anyOf, allOf, $defs, default, title,
                  known string formats, simple patterns, minItems 0 and 1
     added        additionalProperties: false, on every object
     rewritten    oneOf -> anyOf, definitions -> $defs
     told         every other keyword, in the description: {minimum: 0, maxLength: 5}
+    left out     what stands beside $ref, as by Anthropic's own SDK
     impossible   recursion, references out of the schema, not, if, patternProperties, maps, tuples, schemas of any type
 
 The same schema always gives the same text: the upstream keeps what it compiled from it.
@@ -29,7 +30,6 @@ _IMPOSSIBLE = frozenset(
 _SILENT = frozenset({"$schema", "$id", "$comment", "$anchor", "deprecated", "readOnly", "writeOnly"})
 _KEPT = ("title", "default")
 _STRUCTURE = frozenset({"properties", "required", "additionalProperties", "items"})
-_CHOICES = ("anyOf", "oneOf", "allOf")
 _REFERENCE = re.compile(r"#/(?:\$defs|definitions)/([^/]+)")
 _HARD_PATTERN = re.compile(r"\(\?[=!<]|\\[bB1-9]")
 _TYPES = frozenset({"object", "array", "string", "integer", "number", "boolean", "null"})
@@ -90,6 +90,8 @@ class _Subset:
         if (reference := left.pop("$ref", None)) is not None:
             return subset | {"$ref": _local(reference)}
         self._take_kind(left, subset)
+        if "$ref" in subset:
+            return subset
         for key in ("description", *_KEPT):
             if key in left:
                 subset[key] = left.pop(key)
@@ -135,6 +137,8 @@ class _Subset:
 
     def _take_object(self, left: Json, subset: Json) -> None:
         properties, others = left.pop("properties", None), left.pop("additionalProperties", None)
+        if properties is None and others is False:
+            properties = {}
         if not isinstance(properties, dict) or isinstance(others, dict) or (others is True and not properties):
             raise InexpressibleError  # a map: its keys are not known
         subset["properties"] = {name: self.of(inner) for name, inner in properties.items()}
@@ -211,35 +215,3 @@ def _scalars(value: object) -> bool:
 
 def _dict(value: object) -> Json:
     return value if isinstance(value, dict) else {}
-
-
-def _list(value: object) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def tool_schema(parameters: Json | None) -> Json:
-    """The `input_schema` of an ordinary tool: an object schema without a choice at its top."""
-    if not parameters:
-        return {"type": "object", "properties": {}}
-    branches = [branch for key in _CHOICES for branch in _list(parameters.get(key))]
-    if "$ref" in parameters:
-        branches.append({"$ref": parameters["$ref"]})
-    if parameters.keys().isdisjoint((*_CHOICES, "$ref")):
-        return parameters if "type" in parameters else {"type": "object", **parameters}
-    resolved = [_resolved(branch, parameters) for branch in branches]
-    properties: Json = {}
-    for each in (*resolved, parameters):
-        properties |= _dict(each.get("properties"))
-    every = "allOf" in parameters or "$ref" in parameters
-    needed = [_list(each.get("required")) for each in resolved]
-    required = [name for name in properties if (any if every else all)(name in names for names in needed)]
-    required += [name for name in _list(parameters.get("required")) if name not in required]
-    merged = {key: value for key, value in parameters.items() if key not in (*_CHOICES, "$ref")}
-    return {**merged, "type": "object", "properties": properties, **({"required": required} if required else {})}
-
-
-def _resolved(branch: Any, root: Json) -> Json:
-    found = _REFERENCE.fullmatch(str(_dict(branch).get("$ref", "")))
-    if found is None:
-        return _dict(branch)
-    return _dict({**_dict(root.get("definitions")), **_dict(root.get("$defs"))}.get(found[1]))

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from handler.errors import ProxyError
-from handler.translate import names, schemas
+from handler.translate import names, schemas, tool_schemas
 from handler.translate.caching import breakpoint_of
 from handler.translate.losses import Ledger
 from handler.wire.anthropic import Json
@@ -73,6 +73,8 @@ class Toolbox:
                 self._put(_web_search(tool))
             case str(kind) if _NATIVE.fullmatch(kind):
                 self._native(tool)
+            case None if isinstance(tool.get("input_schema"), dict):
+                self._function(checked(Function, tool | {"parameters": tool["input_schema"]}, field), tool)
             case _:
                 raise ProxyError(400, f"`{field}.type` is not a type of tool known here.", field=f"{field}.type")
 
@@ -85,7 +87,7 @@ class Toolbox:
         if function.description:
             definition["description"] = function.description
         strict = self._strict(function) if function.strict else None
-        definition["input_schema"] = schemas.tool_schema(function.parameters) if strict is None else strict
+        definition["input_schema"] = tool_schemas.tool_schema(function.parameters) if strict is None else strict
         if strict is not None:
             definition["strict"] = True
         marked = tool if tool.get("cache_control") is not None else {"cache_control": function.cache_control}
@@ -93,7 +95,7 @@ class Toolbox:
 
     def _strict(self, function: Function) -> Json | None:
         try:
-            return self._budget.take(schemas.strict(schemas.tool_schema(function.parameters)), tools=1)
+            return self._budget.take(tool_schemas.strict_tool(function.parameters), tools=1)
         except schemas.InexpressibleError:
             self._ledger.note("tools.strict")
             return None
@@ -101,19 +103,24 @@ class Toolbox:
     def _custom(self, tool: CustomTool, sent: Json) -> None:
         description = tool.description or ""
         match tool.format:
-            case {"type": "grammar", "grammar": {"syntax": str(syntax), "definition": str(grammar)}}:
+            case {"type": "grammar", "grammar": {"syntax": str(syntax), "definition": str(grammar)}} | {
+                "type": "grammar",
+                "syntax": str(syntax),
+                "definition": str(grammar),
+            }:
                 self._ledger.note("tools.custom.format")
                 told = f"The input must match this {syntax} grammar:\n{grammar}"
                 description = f"{description}\n\n{told}" if description else told
         name = names.tool_name(tool.name)
         definition = {"name": name, **({"description": description} if description else {})}
-        self.custom.add(name)
         self._put(definition | {"input_schema": dict(_CUSTOM_SCHEMA)} | breakpoint_of(sent, self._ledger), tool.name)
+        self.custom.add(name)
 
     def _put(self, definition: Json, callers_name: str | None = None) -> None:
         name = definition.get("name")
         if isinstance(name, str) and name in self.names():
             self._ledger.note("tools")
+            self.custom.discard(name)
             self.definitions = [tool for tool in self.definitions if tool.get("name") != name]
         if isinstance(name, str) and callers_name is not None:
             self.callers[name] = callers_name
@@ -137,6 +144,8 @@ def _web_search(options: Json) -> Json:
 
 def _object(tool: Json, key: str, field: str) -> Json:
     value = tool.get(key)
+    if value is None and isinstance(tool.get("name"), str):
+        return tool  # the Responses API's form, which Cursor and others send here
     if not isinstance(value, dict):
         raise ProxyError(400, f"`{field}.{key}` must be an object.", field=f"{field}.{key}")
     return value
@@ -167,8 +176,12 @@ def _chosen(asked: Any, field: str, toolbox: Toolbox) -> Json | None:
         case {
             "type": "allowed_tools",
             "allowed_tools": {"mode": "auto" | "required" as mode, "tools": list(allowed)},
-        } | {"type": "allowed_tools", "mode": "auto" | "required" as mode, "tools": list(allowed)}:
-            toolbox.keep(_known(_named(tool), field, toolbox) for tool in allowed)
+        } | {"type": "allowed_tools", "mode": "auto" | "required" as mode, "tools": list(allowed)} if (
+            allowed or mode == "auto"
+        ):
+            if not allowed and mode == "auto":
+                return {"type": "none"}
+            toolbox.keep([_known(_named(tool), field, toolbox) for tool in allowed])
             return {"type": "any"} if mode == "required" else {"type": "auto"}
         case dict() if asked.get("type", "function") in _BY_NAME:
             return {"type": "tool", "name": _known(_named(asked), field, toolbox)}

@@ -2,6 +2,7 @@
 
 import copy
 import json
+from contextlib import suppress
 from typing import Any
 
 import anthropic
@@ -10,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handler.simulator import schemas as upstream
-from handler.translate.schemas import InexpressibleError, strict, tool_schema
+from handler.translate.schemas import InexpressibleError, strict
+from handler.translate.tool_schemas import strict_tool, tool_schema
 
 Json = dict[str, Any]
 
@@ -283,7 +285,11 @@ def test_whatever_is_no_failure_is_taken_upstream_and_always_the_same(schema: Js
 
 @given(ANY_SCHEMA | st.none())
 def test_any_parameters_make_a_tools_schema(schema: Json | None) -> None:
+    before = json.dumps(schema)
     made = tool_schema(schema)
+    with suppress(InexpressibleError):
+        upstream.check(strict_tool(schema).schema, "schema")
+    assert json.dumps(schema) == before
 
     assert not made.keys() & {"oneOf", "anyOf", "allOf"}
     assert "type" in made
