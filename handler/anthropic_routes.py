@@ -1,7 +1,9 @@
 """The Anthropic endpoints: relayed, with a system block put first in full mode, and nothing else changed."""
 
 import json
+from dataclasses import replace
 from functools import partial
+from urllib.parse import quote
 
 from handler import modes
 from handler.call import Call
@@ -39,7 +41,11 @@ class AnthropicRoutes:
         if "id" in call.scope["path_params"]:
             self._reception.only_here(credential)
         betas = self._reception.betas(call.mode, credential)
-        await self._reception.relayed(call, credential, self._passthrough(call, call.mode, betas, ()))
+        exchange = self._passthrough(call, call.mode, betas, ())
+        if alias := self._policy.aliases.get(call.scope["path_params"].get("id", "")):
+            target = b"/v1/models/" + quote(alias, safe="").encode()
+            exchange.upstream = replace(exchange.upstream, target=target)
+        await self._reception.relayed(call, credential, exchange)
 
     async def stateful(self, call: Call) -> None:
         """Batches and files: relayed with the caller's own API key, bodies as they are."""

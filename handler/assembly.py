@@ -54,8 +54,10 @@ class Assembly:
     def gate(self) -> Gate:
         """Who is let in."""
         settings = self._settings
-        exposed = settings.on_lambda and settings.function_url_auth_type != "AWS_IAM" and settings.holds_credential
-        return Gate(self._tokens(), minimum_length=LONG_TOKEN if exposed else 0)
+        minimum = 0
+        if settings.on_lambda and settings.holds_credential:
+            minimum = 1 if settings.function_url_auth_type == "AWS_IAM" else LONG_TOKEN
+        return Gate(self._tokens(), minimum)
 
     def keyring(self) -> Keyring:
         """The credentials the server itself holds."""

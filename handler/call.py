@@ -7,7 +7,7 @@ from starlette.types import Receive, Scope, Send
 
 from handler.errors import ProxyError
 from handler.modes import Mode
-from handler.relay import CallerLeftError
+from handler.presence import CallerLeftError
 from handler.telemetry import Visit
 
 

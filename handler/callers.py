@@ -19,7 +19,7 @@ import httpx
 from handler.credentials.header import api_key, bearer
 from handler.credentials.oauth import OwnerToken
 from handler.errors import ProxyError
-from handler.modes import Mode
+from handler.modes import Mode, presented
 
 Headers = Sequence[tuple[bytes, bytes]]
 Tokens = Callable[[], Awaitable[Sequence[str]]]
@@ -61,12 +61,13 @@ class Gate:
 
     async def admit(self, headers: Headers) -> Credential | None:
         """The caller's own upstream credential, if there is one. Raises ProxyError (401)."""
-        values = _presented(headers)
+        values = presented(headers)  # the first that fits wins
         tokens = await self._tokens() if self._tokens is not None else ()
         if self._minimum and (not tokens or min(map(len, tokens)) < self._minimum):
             raise ProxyError(
                 503,
-                f"This deployment is open to everyone: its AUTH_TOKEN must have at least {self._minimum} characters.",
+                "This deployment holds a key, and serves nobody before its AUTH_TOKEN is set, "
+                f"to at least {self._minimum} characters.",
             )
         if self._tokens is not None:
             opens = _matches(values, tokens)
@@ -103,14 +104,6 @@ def choose(mode: Mode, own: Credential | None, keyring: Keyring, *, stateful: bo
         "No Anthropic credential. Send your API key (sk-ant-...) as x-api-key or Authorization: Bearer, "
         "or set ANTHROPIC_API_KEY on the server.",
     )
-
-
-def _presented(headers: Headers) -> list[bytes]:
-    """The values of `x-api-key` and of a Bearer `authorization`, in this order: the first wins."""
-    key = b", ".join(value.strip() for name, value in headers if name == b"x-api-key")
-    authorization = b", ".join(value.strip() for name, value in headers if name == b"authorization")
-    scheme, _, token = authorization.partition(b" ")
-    return [value for value in (key, token.strip() if scheme.lower() == b"bearer" else b"") if value]
 
 
 def _matches(values: Sequence[bytes], tokens: Sequence[str]) -> list[bool]:

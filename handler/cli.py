@@ -1,5 +1,6 @@
 """The command line: serve, demo, token. The only user of the console libraries."""
 
+import errno
 import secrets
 import socket
 from collections.abc import Coroutine
@@ -29,7 +30,7 @@ def serve() -> None:
     """Serve the proxy on HOST:PORT (localhost:8000), settings from the environment and .env."""
     settings = _settings()
     if settings.holds_oauth:
-        _err.print(OAUTH_NOTICE, style="yellow")
+        _err.print(OAUTH_NOTICE, style="yellow", soft_wrap=True)
     if settings.claude_credentials_file and CredentialsFile(settings.claude_credentials_file).readable_by_others():
         _err.print("CLAUDE_CREDENTIALS_FILE can be read by others on this machine: chmod 600 it.", style="yellow")
     if not settings.holds_credential:
@@ -52,7 +53,7 @@ def demo(once: Annotated[bool, typer.Option("--once", help="End after the tour."
 @app.command()
 def token() -> None:
     """Print a fresh AUTH_TOKEN."""
-    _out.print(secrets.token_urlsafe(36), soft_wrap=True)
+    _out.print(secrets.token_hex(24), soft_wrap=True)  # nothing that a shell or an option parser reads otherwise
 
 
 def main() -> None:
@@ -72,16 +73,16 @@ def _listening(settings: Settings) -> socket.socket:
     try:
         return listen(settings.host, settings.port)
     except OSError as error:
-        reason = (
-            f"claude-proxy cannot listen on {settings.host}:{settings.port} ({error.strerror}). Set PORT to another."
-        )
+        name = "PORT" if error.errno in (errno.EADDRINUSE, errno.EACCES) else "HOST"
+        where = f"{settings.host}:{settings.port}"
+        reason = f"claude-proxy cannot listen on {where} ({error.strerror}). Set another {name}."
         _err.print(reason, style="red", markup=False, soft_wrap=True)
         raise SystemExit(1) from None
 
 
 def _url(sock: socket.socket) -> str:
     host, port = sock.getsockname()[:2]
-    name = "localhost" if host in ("127.0.0.1", "::1") else f"[{host}]" if ":" in host else host
+    name = "localhost" if host == "127.0.0.1" else f"[{host}]" if ":" in host else host
     return f"http://{name}:{port}"
 
 

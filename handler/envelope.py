@@ -17,9 +17,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from handler.callers import address
 from handler.errors import ProxyError, Shape, body_for
 from handler.modes import PREFIXES, header
+from handler.presence import CallerLeftError
 from handler.ratelimit.gcra import Decision
 from handler.ratelimit.limiter import Limiter
-from handler.relay import CallerLeftError
 from handler.telemetry import Telemetry, Visit
 
 MAX_HEADER_BYTES = 64 * 1024
@@ -85,7 +85,9 @@ class _Answer:
             if given := header(headers, b"request-id"):
                 visit.request_id = given[:MAX_REQUEST_ID].decode("latin-1")
             else:
-                headers += _request_ids(visit.request_id.encode())
+                given = visit.request_id.encode()
+                headers.append((b"request-id", given))
+            headers.append((b"x-request-id", given))
             message["headers"] = headers
         elif visit.first_byte is None:
             visit.first_byte = time.perf_counter()
@@ -124,10 +126,6 @@ def _rate_headers(decision: Decision) -> list[tuple[bytes, bytes]]:
         (b"x-ratelimit-remaining", b"%d" % decision.remaining),
         (b"x-ratelimit-reset", b"%d" % decision.reset),
     ]
-
-
-def _request_ids(request_id: bytes) -> list[tuple[bytes, bytes]]:
-    return [(b"request-id", request_id), (b"x-request-id", request_id)]
 
 
 def _below_prefix(path: str) -> str:

@@ -23,7 +23,10 @@ OAUTH_BETA = b"oauth-2025-04-20"
 DEFAULT_VERSION = b"2023-06-01"
 USER_AGENT = b"claude-code-proxy/" + __version__.encode()
 
-_CREDENTIALS = {b"authorization", b"x-api-key", b"proxy-authorization", b"cookie", b"set-cookie"}
+_CREDENTIALS = {
+    *(b"authorization", b"x-api-key", b"proxy-authorization", b"cookie", b"set-cookie"),
+    *(b"api-key", b"x-goog-api-key", b"x-auth-token"),  # where clients of several vendors say the same again
+}
 _HOP_BY_HOP = {
     b"connection",
     b"keep-alive",
@@ -39,7 +42,10 @@ _IDENTITY = {b"forwarded", b"via", b"x-real-ip", b"origin", b"referer", b"true-c
 _IDENTITY_PREFIXES = (b"x-forwarded-", b"x-amz", b"cf-", b"x-original-")
 # Ours to set: framing, the encoding we ask for and the answer's own.
 _FRAMING = {b"host", b"content-length", b"content-encoding", b"accept-encoding"}
-_ANSWER_NEVER = {b"anthropic-organization-id", b"set-cookie", b"content-type", b"request-id", b"x-request-id"}
+_ANSWER_NEVER = {
+    *(b"anthropic-organization-id", b"set-cookie", b"content-type", b"request-id", b"x-request-id"),
+    b"date",  # the server's own
+}
 _OWN_LIMIT = {b"x-ratelimit-limit", b"x-ratelimit-remaining", b"x-ratelimit-reset"}
 _ANSWER_KEPT = {b"retry-after", b"retry-after-ms", b"x-should-retry"}
 
@@ -100,6 +106,9 @@ def upstream_headers(mode: Mode, received: Headers, betas: Iterable[bytes] = ())
     """
     dropped = _HOP_BY_HOP | _FRAMING | _named_in_connection(received)
     kept = [(name, value) for name, value in received if name not in dropped and mode.rule.passes(name)]
+    if mode.rule.everything:
+        secrets = set(presented(received))
+        kept = [(name, value) for name, value in kept if value.strip().rpartition(b" ")[2] not in secrets]
     names = {name for name, _ in kept}
     kept = merge_betas(kept, betas)
     if b"anthropic-version" not in names:
@@ -108,6 +117,14 @@ def upstream_headers(mode: Mode, received: Headers, betas: Iterable[bytes] = ())
         kept.append((b"user-agent", USER_AGENT))
     kept.append((b"accept-encoding", b"identity"))
     return kept
+
+
+def presented(headers: Headers) -> list[bytes]:
+    """The values of `x-api-key` and of a Bearer `authorization`, in this order."""
+    key = b", ".join(value.strip() for name, value in headers if name == b"x-api-key")
+    authorization = b", ".join(value.strip() for name, value in headers if name == b"authorization")
+    scheme, _, token = authorization.partition(b" ")
+    return [value for value in (key, token.strip() if scheme.lower() == b"bearer" else b"") if value]
 
 
 def merge_betas(headers: list[tuple[bytes, bytes]], betas: Iterable[bytes]) -> list[tuple[bytes, bytes]]:

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Sequence
+from functools import partial
 from urllib.parse import quote
 
 from handler import modes
@@ -10,6 +11,7 @@ from handler.call import Call
 from handler.callers import Credential
 from handler.errors import ProxyError
 from handler.models import Catalogue
+from handler.presence import attended
 from handler.reception import Reception
 from handler.relay import Outlet
 from handler.translate import model_list, outcomes
@@ -17,9 +19,8 @@ from handler.translate.exchange import UpstreamRequest
 from handler.translate.openai_headers import openai_headers
 from handler.wire import json_text
 from handler.wire.anthropic import Json
+from handler.wire.model_name import resolved
 
-_VENDOR = "anthropic/"
-_OF_A_REFUSAL = ("request-id", "retry-after", "retry-after-ms", "x-should-retry")
 MAX_PAGES = 20
 
 
@@ -64,7 +65,13 @@ class OpenAIRoutes:
             self._headers(call, credential, betas),
             (json_text.utf8(json_text.write(body)),),
         )
-        exchange = Chat(upstream, translated.reading, created=int(time.time()), losses=translated.losses)
+        exchange = Chat(
+            upstream,
+            translated.reading,
+            partial(modes.answer_headers, call.mode),
+            created=int(time.time()),
+            losses=translated.losses,
+        )
         if await self._reception.relayed(call, credential, exchange) and self._catalogue.due(time.monotonic()):
             # What the models can do is asked for beside the requests, never before one.
             self._lookup = asyncio.create_task(self._learn(call, credential))
@@ -73,7 +80,8 @@ class OpenAIRoutes:
         """GET models: all pages of the upstream's list in one."""
         credential = await self._reception.admit(call)
         self._reception.only_here(credential)
-        pages, headers = await self._pages(call, credential)
+        async with attended(call.receive, call.deadline):
+            pages, headers = await self._pages(call, credential)
         self._catalogue.learn(info for page in pages for info in page["data"])
         await self._send(call, headers, model_list.listing(pages))
 
@@ -81,10 +89,11 @@ class OpenAIRoutes:
         """GET models/{id}: one model, under its own name or with the vendor's before it."""
         credential = await self._reception.admit(call)
         self._reception.only_here(credential)
-        name = str(call.scope["path_params"]["id"]).removeprefix(_VENDOR)
+        name = resolved(str(call.scope["path_params"]["id"]), self._policy.aliases)
         if not name or "/" in name:
             raise ProxyError(404, "There is no such model.", field="model", code="model_not_found")
-        body, headers = await self._get(call, credential, b"/v1/models/" + name.encode())
+        async with attended(call.receive, call.deadline):
+            body, headers = await self._get(call, credential, b"/v1/models/" + name.encode())
         await self._send(call, headers, model_list.single(body))
 
     def _headers(self, call: Call, credential: Credential, betas: Sequence[bytes] = ()) -> list[tuple[bytes, bytes]]:
@@ -111,7 +120,8 @@ class OpenAIRoutes:
             raise ProxyError(502, f"The upstream answered with status {status}, which is not followed.")
         if status >= 400:
             refusal = outcomes.refusal_of(status, body)
-            refusal.headers = {name: headers[name] for name in _OF_A_REFUSAL if name in headers}
+            told = self._answer_headers(call, headers.raw)
+            refusal.headers = {name.decode(): value.decode("latin-1") for name, value in told}
             raise refusal
         return body, headers.raw
 
@@ -123,5 +133,10 @@ class OpenAIRoutes:
         self._catalogue.learn(info for page in pages for info in page["data"])
 
     async def _send(self, call: Call, upstream: modes.Headers, body: bytes) -> None:
-        headers = [*openai_headers(upstream, time.time()), (b"content-type", b"application/json")]
+        headers = [*self._answer_headers(call, upstream), (b"content-type", b"application/json")]
         await Outlet(call.send).whole(200, headers, body)
+
+    def _answer_headers(self, call: Call, upstream: modes.Headers) -> list[tuple[bytes, bytes]]:
+        told = openai_headers(modes.answer_headers(call.mode, upstream), upstream, time.time())
+        request_id = modes.header(upstream, b"request-id")
+        return [*told, (b"request-id", request_id)] if request_id else told

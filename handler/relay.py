@@ -11,57 +11,26 @@ start is a ProxyError for the envelope; after it, one in-band error event and a 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from contextlib import suppress
-from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, cast
 
 import httpx
 
 from handler.errors import ProxyError
 from handler.modes import header
+from handler.presence import Receive, attended
 from handler.translate.exchange import Exchange, UpstreamRequest
 from handler.upstream_body import decoded, read_whole
 from handler.wire.json_object import Pieces
 
 Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 # After a stream's last word the upstream has this long to end it, so that its connection can be kept.
 TRAILING_SECONDS = 0.25
 _UNREACHABLE = "upstream_unreachable"
 _JSON, _EVENTS = b"application/json", b"text/event-stream"
+_OF_A_FAILURE = ("request-id", "retry-after", "retry-after-ms", "x-should-retry")
 _STREAMED = ((b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no"))
-
-
-class CallerLeftError(Exception):
-    """The caller closed the connection; there is nobody to answer."""
-
-
-class Presence:
-    """While entered, the caller's leaving cancels the block, which then raises CallerLeftError."""
-
-    def __init__(self, receive: Receive) -> None:
-        self._receive = receive
-        self._left = False
-
-    async def __aenter__(self) -> Self:
-        self._task = cast("asyncio.Task[Any]", asyncio.current_task())
-        self._watch = asyncio.create_task(self._until_disconnect())
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._watch.cancel()
-        if self._left and kind is asyncio.CancelledError:
-            self._task.uncancel()
-            raise CallerLeftError
-
-    async def _until_disconnect(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
-        self._left = True
-        self._task.cancel()
 
 
 class Relay:
@@ -86,7 +55,7 @@ class Relay:
         """
         outlet = Outlet(send)
         try:
-            async with Presence(receive), asyncio.timeout_at(deadline):
+            async with attended(receive, deadline):
                 answer = await self._call(exchange.upstream, auth)
                 try:
                     await _hand_on(answer, exchange, outlet)
@@ -95,8 +64,6 @@ class Relay:
             return None
         except ProxyError as error:
             failure = error
-        except TimeoutError:
-            failure = ProxyError(504, "The time limit of this deployment ran out before the answer was complete.")
         except httpx.TransportError as error:
             failure = _failure(error)
         except asyncio.CancelledError:
@@ -168,12 +135,22 @@ class Outlet:
 
 
 async def _hand_on(answer: httpx.Response, exchange: Exchange, outlet: Outlet) -> None:
+    try:
+        await _answered(answer, exchange, outlet)
+    except ProxyError as error:
+        # What we say in the upstream's place keeps its id, and how long to wait.
+        kept = {name: answer.headers[name] for name in _OF_A_FAILURE if name in answer.headers}
+        error.headers = {**kept, **error.headers}
+        raise
+
+
+async def _answered(answer: httpx.Response, exchange: Exchange, outlet: Outlet) -> None:
     status, received = answer.status_code, answer.headers.raw
     kind = header(received, b"content-type")
     media = kind.partition(b";")[0].strip().lower()
     headers = exchange.headers(received)
     if request_id := header(received, b"request-id"):
-        headers += [(b"request-id", request_id), (b"x-request-id", request_id)]
+        headers.append((b"request-id", request_id))
     if status >= 400:
         body = exchange.refuse(status, await read_whole(answer))
         await outlet.whole(status, [*headers, _kind(kind, media, _JSON, exchange)], body)

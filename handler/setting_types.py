@@ -87,7 +87,7 @@ def _is_origin(url: str) -> bool:
 # None where the variable is blank.
 Key = Annotated[SecretStr | None, BeforeValidator(_blank_is_none), AfterValidator(_one_line)]
 Name = Annotated[str | None, BeforeValidator(_blank_is_none)]
-File = Annotated[Path | None, BeforeValidator(_blank_is_none)]
+File = Annotated[Path | None, BeforeValidator(_blank_is_none), AfterValidator(lambda path: path and path.expanduser())]
 Seconds = Annotated[float, Field(gt=0, le=900, allow_inf_nan=False)]
 # An https URL, or http to this machine, without a slash at its end.
 Origin = Annotated[str, AfterValidator(_origin)]

@@ -4,6 +4,7 @@ Locally `.env` is read as well. Secrets are `SecretStr`: no repr, log line or er
 """
 
 import os
+from pathlib import Path
 from typing import Literal
 
 from pydantic import AliasChoices, Field, ValidationError, model_validator
@@ -17,6 +18,7 @@ LOCAL_REQUEST_BYTES = 32 * MIB
 # Lambda takes 6 MB of event, in which a body's quotes are escaped; below that the refusal is still ours.
 LAMBDA_REQUEST_BYTES = 11 * MIB // 2
 LONG_TOKEN = 32
+_DOTENV = ".env"
 _ON_AWS = ("rate_limit_table", "auth_token_secret", "anthropic_api_key_secret")
 
 
@@ -28,7 +30,7 @@ class Settings(BaseSettings):
     """Every setting there is. Raises pydantic's ValidationError; `load` makes it readable."""
 
     model_config = SettingsConfigDict(
-        frozen=True, extra="ignore", env_file=".env", env_ignore_empty=False, populate_by_name=True
+        frozen=True, extra="ignore", env_file=_DOTENV, env_ignore_empty=False, populate_by_name=True
     )
 
     auth_token: Tokens = Field(
@@ -61,7 +63,9 @@ class Settings(BaseSettings):
     rate_limit_burst: int = Field(10, ge=0, le=1_000_000, description="as many more at once")
     rate_limit_table: Name = Field(None, description="a DynamoDB table that all instances share")
     trusted_proxy_hops: int = Field(0, ge=0, le=16, description="how many `X-Forwarded-For` hops to believe")
-    model_aliases: Pairs = Field({}, description="`gpt-4o=claude-...,other=claude-...`: names a client insists on")
+    model_aliases: Pairs = Field(
+        {}, description="`gpt-4o=claude-...,other=claude-...`: names a client insists on (not in batches)"
+    )
     auto_prompt_cache: bool = Field(True, description="automatic prompt caching on OpenAI routes")
     default_max_tokens: int | None = Field(
         None,
@@ -161,6 +165,8 @@ def load() -> Settings:
     """The settings of this process. Raises SettingsError, which names the variable and never shows its value."""
     on_lambda = "AWS_LAMBDA_FUNCTION_NAME" in os.environ
     try:
+        if not on_lambda:
+            _check_lines(Path(_DOTENV))
         return Settings(_env_file=None) if on_lambda else Settings()
     except UnicodeDecodeError:
         raise SettingsError(".env: is not text in UTF-8") from None
@@ -170,6 +176,18 @@ def load() -> Settings:
             for error in invalid.errors(include_url=False, include_context=False, include_input=False)
         ]
         raise SettingsError("\n".join(lines)) from None
+
+
+def _check_lines(path: Path) -> None:
+    """Refuses a line that would be passed over without a word, an AUTH_TOKEN's perhaps."""
+    if not path.is_file():
+        return
+    from dotenv.parser import parse_stream
+
+    with path.open(encoding="utf-8") as lines:
+        for line in parse_stream(lines):
+            if line.error or (line.key is not None and line.value is None):
+                raise SettingsError(f".env, line {line.original.line}: wants NAME=value (a quote may be missing)")
 
 
 def _reason(message: str) -> str:

@@ -41,7 +41,7 @@ def test_without_a_command_it_tells_which_there_are():
 def test_a_token_is_fresh_and_long_enough_and_nothing_else_is_printed():
     tokens = {CliRunner().invoke(app, ["token"]).stdout for _ in range(20)}
     assert len(tokens) == 20
-    assert all(re.fullmatch(r"[A-Za-z0-9_-]{40,}\n", token) for token in tokens)
+    assert all(re.fullmatch(r"[A-Za-z0-9]{40,}\n", token) for token in tokens)
 
 
 @pytest.mark.parametrize("arguments", [SERVE, (*CLI, "serve")], ids=["python -m handler", "claude-proxy serve"])
@@ -58,6 +58,14 @@ def test_serve_reads_a_dotenv_file(tmp_path: Path):
         output = program.until("listens on")
     assert "No ANTHROPIC_API_KEY" not in output
     assert KEY not in output
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
+def test_on_ipv6_the_address_that_is_printed_can_be_called(tmp_path: Path):
+    with running(tmp_path, HOST="::1") as program:
+        url = re.search(r"listens on (http://\[::1\]:\d+)", program.until("Ctrl-C"))
+        assert url is not None
+        assert httpx.get(f"{url[1]}/health").status_code == 200
 
 
 def test_serve_tells_that_it_has_no_key(tmp_path: Path):
@@ -121,13 +129,13 @@ def test_a_port_in_use_is_told_in_one_sentence(refusals: Refusals, command: str)
         code, output = refusals.of(command, PORT=str(port))
     assert code == 1
     assert f"cannot listen on 127.0.0.1:{port}" in output
-    assert "Set PORT to another" in output
+    assert "Set another PORT" in output
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid", "not a host", "..", "a" * 300])
 def test_an_address_that_is_not_here_is_told_in_one_sentence(refusals: Refusals, host: str):
     code, output = refusals.of("serve", HOST=host, PORT="0")
-    assert (code, "cannot listen on" in output) == (1, True)
+    assert (code, "cannot listen on" in output, "Set another HOST" in output) == (1, True, True)
 
 
 def test_a_process_that_does_not_start_ends_with_one_sentence(tmp_path: Path):

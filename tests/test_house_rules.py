@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 PRODUCT = sorted((ROOT / "handler").rglob("*.py"))
 PYTHON = [*PRODUCT, *sorted((ROOT / "tests").rglob("*.py")), *sorted((ROOT / "infra").rglob("*.py"))]
 MAX_LINES = 250
-PART_OF = {"pydantic_core": "pydantic"}
+PART_OF = {"pydantic_core": "pydantic", "dotenv": "python_dotenv"}
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ ANSWER = [
     ("x-should-retry", ALL),
     ("anthropic-ratelimit-requests-remaining", ALL),
     ("anthropic-something-new", ALL),
-    ("date", WHOLE),
+    ("date", NONE),
     ("cf-ray", WHOLE),
     ("x-custom", WHOLE),
     ("strict-transport-security", WHOLE),

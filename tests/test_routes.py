@@ -185,6 +185,61 @@ async def test_one_model_is_found_for_openai_or_is_a_404(name: str, status: int,
         assert answer.headers["request-id"]
 
 
+@pytest.mark.parametrize("path", ["/openai/v1/models/gpt-4o", "/v1/models/gpt-4o", "/openai/v1/models/openai/gpt-4o"])
+async def test_an_alias_is_found_among_the_models(path: str) -> None:
+    aliases = "gpt-4o=claude-opus-5-5,openai/gpt-4o=claude-opus-5-5"
+    async with (
+        serving(create_simulator()) as upstream,
+        proxied(upstream, model_aliases=aliases) as url,
+        httpx.AsyncClient() as client,
+    ):
+        assert (await client.get(f"{url}{path}")).json()["id"] == "claude-opus-5-5"
+
+
+LIMITED = (
+    b"request-id: req_up\r\nretry-after: 9\r\nanthropic-ratelimit-requests-limit: 5\r\n"
+    b"anthropic-ratelimit-requests-remaining: 0\r\nx-foo: bar\r\ndate: Thu, 01 Jan 2026 00:00:00 GMT\r\n"
+)
+REFUSAL = b'{"type":"error","error":{"type":"rate_limit_error","message":"Slow down"}}'
+ASKED = [
+    ("GET", "/openai/v1/models", 429),
+    ("GET", "/openai/v1/models", 200),
+    ("GET", "/openai/v1/models/claude-opus-5-5", 200),
+    ("POST", "/openai/v1/chat/completions", 429),
+    ("POST", "/v1/messages", 429),
+    ("POST", "/v1/messages", 529),
+    ("POST", "/openai/v1/chat/completions", 529),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "status"), ASKED)
+@pytest.mark.parametrize("prefix", ["", "/pt"])
+async def test_every_answer_has_the_upstreams_id_and_its_limits(
+    method: str, path: str, status: int, prefix: str
+) -> None:
+    """529 comes with a page of HTML, of which we say ourselves what it was."""
+    body = {200: b'{"data":[],"id":"a","type":"model"}', 429: REFUSAL, 529: b"<html>"}[status]
+
+    async def limited(_: Request, wire: Wire) -> None:
+        wire.write(b"HTTP/1.1 %d X\r\ncontent-type: application/json\r\n%b" % (status, LIMITED))
+        wire.write(b"content-length: %d\r\n\r\n%b" % (len(body), body))
+
+    async with raw_upstream(limited) as upstream, proxied(upstream.url) as url, httpx.AsyncClient() as client:
+        options: Any = {"json": BODY} if method == "POST" else {}
+        answer = await client.request(method, f"{url}{prefix}{path}", **options)
+    headers = answer.headers
+    assert answer.status_code == (502 if status == 529 else status)
+    assert [headers.get_list(name) for name in ("request-id", "x-request-id")] == [["req_up"]] * 2
+    assert (headers["retry-after"], len(headers.get_list("date"))) == ("9", 1)
+    if status == 529:
+        assert "529" in answer.json()["error"]["message"]
+        return
+    assert headers.get("x-foo") == ("bar" if prefix == "/pt" else None)
+    if "openai" in path:
+        assert headers["x-ratelimit-remaining-requests"] == "0"
+        assert headers["openai-processing-ms"].isdecimal()
+
+
 async def test_what_models_can_do_is_asked_once_and_after_an_answer() -> None:
     recorder = Recorder(create_simulator())
     async with serving(recorder) as upstream, proxied(upstream) as url, httpx.AsyncClient() as client:

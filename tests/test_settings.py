@@ -279,6 +279,25 @@ def test_a_dotenv_file_that_is_no_text_is_refused_readably(loaded: Any, director
         loaded()
 
 
+@pytest.mark.parametrize(
+    "line", ['AUTH_TOKEN="not closed', "AUTH_TOKEN: colon", 'AUTH_TOKEN="a"b', "AUTH_TOKEN", "export AUTH_TOKEN"]
+)
+def test_a_line_of_a_dotenv_file_that_says_nothing_is_refused_and_not_passed_over(
+    loaded: Any, directory: Path, line: str
+):
+    """The gate would stand open."""
+    (directory / ".env").write_text(f"# mine\nPORT=9000\n{line}\nLOG_LEVEL=INFO\n")
+    with pytest.raises(SettingsError, match=r"\.env, line 3") as refusal:
+        loaded()
+    assert "AUTH_TOKEN" not in str(refusal.value)
+
+
+def test_a_file_may_be_named_from_home(loaded: Any, directory: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HOME", str(directory))
+    settings = loaded(CLAUDE_CREDENTIALS_FILE="~/.claude/.credentials.json")
+    assert settings.claude_credentials_file == directory / ".claude/.credentials.json"
+
+
 def test_settings_do_not_change(loaded: Any):
     settings = loaded()
     with pytest.raises(ValueError, match="frozen"):

@@ -77,7 +77,10 @@ class CredentialsFile:
             if self._login is None or seen != self._seen:
                 self._login, self._seen = None, seen
                 self._login = _File.model_validate_json(self._path.read_bytes()).login
-        except (OSError, ValidationError):
+        except OSError:
+            message = "The server's Claude credentials file cannot be opened; check CLAUDE_CREDENTIALS_FILE."
+            raise ProxyError(503, f"{message} {_RUN_CLAUDE}") from None
+        except ValidationError:
             raise ProxyError(503, f"The server's Claude credentials file cannot be read. {_RUN_CLAUDE}") from None
         token = self._login.access_token.get_secret_value()
         if not (token.isascii() and token.isprintable()):

@@ -21,7 +21,8 @@ def shape_of(path: str) -> Shape:
 
 def whole(error: ProxyError, path: str, request_id: str) -> Response:
     """The error as a complete answer."""
-    headers = [[b"content-type", b"application/json"], [b"request-id", request_id.encode()]]
+    name = request_id.encode()
+    headers = [[b"content-type", b"application/json"], [b"request-id", name], [b"x-request-id", name]]
     return {"status": error.status, "headers": headers, "body": body_for(shape_of(path), error, request_id)}
 
 

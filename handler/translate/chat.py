@@ -4,6 +4,8 @@ One chunk of a stream goes through five steps, each its own thing: bytes to even
 (`json_text`), is it legal now (`Lifecycle`), what does it mean (`ChatStream`), how is it written (`chat_frames`).
 """
 
+from collections.abc import Callable
+
 from handler import sse
 from handler.errors import ProxyError, openai_body
 from handler.translate import chat_answer, chat_frames, outcomes
@@ -16,14 +18,24 @@ from handler.wire.reading import Reading
 
 
 class Chat:
-    """One Chat Completions request. `created`: epoch seconds at its receipt; `losses`: what could not be said."""
+    """One Chat Completions request. `keep` filters the answer's headers, `created` is its receipt in epoch seconds,
+    `losses` are the names of what could not be said."""
 
     # Only JSON and events are understood, and both leave as others.
     download = False
     rewrites = True
 
-    def __init__(self, upstream: UpstreamRequest, reading: Reading, *, created: int, losses: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        upstream: UpstreamRequest,
+        reading: Reading,
+        keep: Callable[[Headers], list[tuple[bytes, bytes]]],
+        *,
+        created: int,
+        losses: tuple[str, ...],
+    ) -> None:
         self.upstream = upstream
+        self._keep = keep
         self._reading = reading
         self._created = created
         self._losses = losses
@@ -46,7 +58,7 @@ class Chat:
 
     def headers(self, upstream: Headers) -> list[tuple[bytes, bytes]]:
         """Ours, what the upstream says about the request and its limits, and the losses by name."""
-        headers = openai_headers(upstream, self._created)
+        headers = openai_headers(self._keep(upstream), upstream, self._created)
         if self._losses:
             headers.append((b"x-dropped", ",".join(self._losses).encode()))
         return headers

@@ -14,18 +14,14 @@ from email.utils import parsedate_to_datetime
 
 from handler.translate.exchange import Headers
 
-_KEPT = frozenset({b"retry-after", b"retry-after-ms", b"x-should-retry"})
-_WITHHELD = b"anthropic-organization-id"
 _OPENAI_VERSION = (b"openai-version", b"2020-10-01")
 _PREFIX = b"anthropic-ratelimit-"
 _SOURCES = ((b"requests", (b"requests",)), (b"tokens", (b"tokens", b"input-tokens")))
 
 
-def openai_headers(upstream: Headers, now: float) -> list[tuple[bytes, bytes]]:
-    """An OpenAI answer's headers, from the upstream's; `now`: epoch seconds."""
-    kept = [(name.lower(), value) for name, value in upstream]
-    kept = [(name, value) for name, value in kept if name in _KEPT or name.startswith(b"anthropic-")]
-    return [_OPENAI_VERSION, *((n, v) for n, v in kept if n != _WITHHELD), *_rate_headers(upstream, now)]
+def openai_headers(kept: Headers, upstream: Headers, now: float) -> list[tuple[bytes, bytes]]:
+    """An OpenAI answer's headers: ours, those `kept` of the upstream's, its limits. `now`: epoch seconds."""
+    return [_OPENAI_VERSION, *kept, *_rate_headers(upstream, now)]
 
 
 def _rate_headers(upstream: Headers, now: float) -> list[tuple[bytes, bytes]]:

@@ -54,7 +54,7 @@ class Passthrough:
 
     def refuse(self, status: int, body: bytes) -> bytes:
         """The upstream's error body itself. Raises ProxyError (502) when it is not a JSON object."""
-        if not isinstance(_json(body), dict):
+        if not isinstance(_json_or_none(body), dict):
             raise ProxyError(502, f"The upstream answered {status} with something that is no error body.")
         return body
 

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -19,11 +18,10 @@ from pydantic_core import PydanticCustomError
 
 from handler.errors import ProxyError
 from handler.wire.json_object import JsonObject
+from handler.wire.model_name import resolved
 
 Json = dict[str, Any]
 Sent = TypeVar("Sent", bound=BaseModel)
-
-_VENDORS = ("anthropic/", "claude/")
 
 
 def _content(value: Any) -> Any:
@@ -44,18 +42,6 @@ def _stop(value: Any) -> list[str]:
 def _one(value: Any) -> None:
     if value is not None and (type(value) is not int or value != 1):
         raise PydanticCustomError("n", "must be 1: Claude gives one answer a request. Send several requests instead")
-
-
-def _named(value: str) -> str:
-    if not _unprefixed(value).strip():
-        raise PydanticCustomError("model", "must name a model")
-    return value
-
-
-def _unprefixed(name: str) -> str:
-    for vendor in _VENDORS:
-        name = name.removeprefix(vendor)
-    return name
 
 
 Content = Annotated[str | list[Json] | None, PlainValidator(_content)]
@@ -127,7 +113,7 @@ class ChatRequest(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="allow", frozen=True, hide_input_in_errors=True)
 
-    model: Annotated[str, AfterValidator(_named)]
+    model: str
     messages: list[Message] = Field(min_length=1)
     max_completion_tokens: int | None = Field(default=None, ge=0)
     max_tokens: int | None = Field(default=None, ge=0)
@@ -186,8 +172,9 @@ def said(value: Any) -> Any:
 def parse(body: bytes, aliases: Mapping[str, str]) -> ChatRequest:
     """The request in a body, its model's alias resolved. Raises ProxyError (400) that names the field at fault."""
     request = checked(ChatRequest, JsonObject(body).value)
-    sent = request.model
-    model = aliases.get(sent) or aliases.get(_unprefixed(sent)) or _unprefixed(sent)
+    model = resolved(request.model, aliases)
+    if not model.strip():
+        raise ProxyError(400, "`model` must name a model.", field="model")
     return request.model_copy(update={"model": model})
 
 

@@ -268,9 +268,15 @@ async def test_au17_on_lambda_a_key_behind_no_or_a_short_token_serves_nobody(tar
     assert not chain.seen
 
 
+async def test_au17_a_key_on_lambda_wants_a_token_also_where_aws_asks_who_calls():
+    async with chained(function_url_auth_type="AWS_IAM", **ON_LAMBDA) as chain:
+        refused(await chain.call(TARGETS[0].ask()), TARGETS[0].family, 503)
+    assert not chain.seen
+
+
 SAFE: dict[str, dict[str, Any]] = {
     "a long token": {"auth_token": "x" * 32, "function_url_auth_type": "NONE"},
-    "AWS asks who calls": {"function_url_auth_type": "AWS_IAM"},
+    "AWS asks who calls": {"auth_token": "short", "function_url_auth_type": "AWS_IAM"},
     "no key of its own": {"anthropic_api_key": None, "function_url_auth_type": "NONE"},
 }
 

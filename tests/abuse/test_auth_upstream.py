@@ -97,6 +97,25 @@ async def test_au7_the_proxys_token_never_goes_upstream(target: Target, headers:
     assert not any(TOKEN in everything_of(seen) for seen in chain.seen)
 
 
+CLAUDE_CODE = [{"type": "text", "text": "You are Claude Code, Anthropic's official CLI for Claude."}]
+
+
+@pytest.mark.parametrize("token", [TOKEN, OWN_KEY])
+@pytest.mark.parametrize("said", ["{}", "Bearer {}"])
+@pytest.mark.parametrize("name", ["api_key", "x_goog_api_key", "x_auth_token", "x_portkey_api_key"])
+async def test_au7_au9_a_token_said_again_elsewhere_never_goes_upstream(token: str, said: str, name: str):
+    """Continue sends its key as `api-key` too."""
+    again = {"authorization": f"Bearer {token}", name: said.format(token)}
+    gate = {"auth_token": TOKEN} if token == TOKEN else {}
+    async with chained(**gate) as chain:
+        for target in TARGETS:
+            assert (await chain.call(target.ask(**again))).status == 200
+        body = {**ANTHROPIC.body(), "system": CLAUDE_CODE}
+        assert (await chain.call(post("/v1/messages", body, **again))).status == 200
+    assert {len(credentials_of(seen)) for seen in chain.seen} == {1}
+    assert {everything_of(seen).count(token) for seen in chain.seen} == {int(token == OWN_KEY)}
+
+
 @each_target
 async def test_au7_not_even_one_that_looks_like_an_upstream_key(target: Target):
     token = "sk-ant-the-proxys-own-token"

@@ -5,6 +5,7 @@ import gc
 import pytest
 
 from tests.faults.families import OPENAI, is_error, is_whole
+from tests.faults.leaving import leave
 from tests.faults.upstreams import HTML, TEXT, Held, answers, first_of_all, good, upstream_that, within
 from tests.faults.wire_faults import CUT, SILENT
 from tests.support.proxy import proxied
@@ -36,6 +37,14 @@ async def test_a_models_list_that_fails_harms_no_request(models):
         is_whole(await call(url, OPENAI.request()), OPENAI, TEXT)
         assert len(upstream.posts) == 2
     gc.collect()  # a task that failed unseen is told of when it goes
+
+
+@pytest.mark.parametrize("path", ["/openai/v1/models", "/openai/v1/models/claude-opus-5-5", "/v1/models"])
+async def test_cl1_the_list_is_dropped_when_who_asks_for_it_leaves(path):
+    held = Held(b"")
+    async with upstream_that(held, held) as upstream, proxied(upstream.url) as url:
+        await leave(url, f"GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n".encode(), held)
+        await within(5, held.left.wait())
 
 
 @pytest.mark.parametrize("models", LISTS)

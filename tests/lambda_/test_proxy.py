@@ -120,6 +120,20 @@ async def test_la9_a_plain_request_gets_504_before_the_kill(
     assert json.loads(body)["error"]["type"] == "timeout_error"
 
 
+async def test_la9_a_models_list_gets_504_before_the_kill(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def silent(_: Any, wire: Any) -> None:
+        await wire.gone(5)
+
+    margin = {"DEADLINE_MARGIN_SECONDS": "2"}
+    async with raw_upstream(silent) as upstream, proxy(upstream.url, monkeypatch, **margin) as fake:
+        fake.deadline_seconds = 2.5
+        event = function_url("GET", "/openai/v1/models")
+        event["headers"]["x-api-key"] = TOKEN
+        answer = await fake.invoke(event)
+    assert answer.prelude["statusCode"] == 504
+    assert "time limit" in json.loads(answer.body)["error"]["message"]
+
+
 async def test_la12_nothing_of_one_invocation_is_in_the_next(
     simulator: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -12,13 +12,14 @@ is fed whole, and again byte by byte with other line ends: the same has to come 
 """
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
-from handler import sse
+from handler import modes, sse
 from handler.errors import ProxyError, openai_body
 from handler.models import Catalogue
 from handler.simulator.events import encoded
@@ -40,7 +41,8 @@ def translated(case: dict[str, Any]) -> Translated:
 
 def exchange(case: dict[str, Any]) -> Chat:
     done = translated(case)
-    return Chat(NO_REQUEST, done.reading, created=CREATED, losses=done.losses)
+    keep = partial(modes.answer_headers, modes.FULL)
+    return Chat(NO_REQUEST, done.reading, keep, created=CREATED, losses=done.losses)
 
 
 @pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)

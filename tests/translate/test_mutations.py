@@ -88,7 +88,7 @@ def test_a_stream_that_is_nearly_right_has_one_end_whatever_its_pieces(
 @given(st.sampled_from(ANSWERS).flatmap(mutated), READINGS)
 @patient
 def test_an_answer_that_is_nearly_right_is_one_or_a_502(message: Any, reading: Reading) -> None:
-    exchange = Chat(NO_REQUEST, reading, created=0, losses=())
+    exchange = Chat(NO_REQUEST, reading, list, created=0, losses=())
     try:
         answer = json.loads(exchange.answer(json.dumps(message).encode()))
     except ProxyError as error:
@@ -104,7 +104,7 @@ def _can_be_sent(kind: object) -> bool:
 
 
 def _told(reading: Reading, pieces: list[bytes]) -> bytes:
-    told, out = Chat(NO_REQUEST, reading, created=0, losses=()), b""
+    told, out = Chat(NO_REQUEST, reading, list, created=0, losses=()), b""
     try:
         for piece in pieces:
             out += told.feed(piece)
