@@ -258,5 +258,5 @@ async def test_the_lifespan_is_the_applications_own():
     async def app(scope: Any, receive: Any, send: Any) -> None:
         seen.append(scope["type"])
 
-    await enveloped(app)[0]({"type": "lifespan"}, None, None)  # type: ignore[arg-type]
+    await enveloped(app)[0]({"type": "lifespan"}, None, None)
     assert seen == ["lifespan"]

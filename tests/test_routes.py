@@ -60,7 +60,7 @@ async def test_a_multipart_upload_goes_up_byte_for_byte() -> None:
     async with raw_upstream(object_answer) as upstream, proxied(upstream.url) as url, httpx.AsyncClient() as client:
         request = client.build_request("POST", f"{url}/v1/files", files={"file": ("a.bin", data)})
         request.headers["x-api-key"] = OWN
-        sent = b"".join([part async for part in request.stream])  # type: ignore[union-attr]
+        sent = b"".join([part async for part in request.stream])
         request = httpx.Request("POST", request.url, headers=request.headers, content=sent)
         assert (await client.send(request)).status_code == 200
         assert upstream.requests[0].body == sent

@@ -7,6 +7,7 @@ import pytest
 
 from handler.server import listen, run, server
 from tests.support.raw_client import call
+from tests.support.server import living
 
 GET = b"GET / HTTP/1.1\r\nhost: localhost\r\nx-forwarded-for: 203.0.113.9\r\nx-forwarded-proto: https\r\n\r\n"
 
@@ -14,11 +15,8 @@ GET = b"GET / HTTP/1.1\r\nhost: localhost\r\nx-forwarded-for: 203.0.113.9\r\nx-f
 async def told(scope, receive, send):
     """Answers with whom it takes the caller for."""
     if scope["type"] == "lifespan":
-        while True:
-            message = await receive()
-            await send({"type": message["type"] + ".complete"})
-            if message["type"] == "lifespan.shutdown":
-                return
+        await living(receive, send)
+        return
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": f"{scope['client'][0]} {scope['scheme']}".encode()})
 

@@ -45,7 +45,7 @@ class Caller(asyncio.Protocol):
         self.first = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport: asyncio.Transport = transport  # type: ignore[assignment]
+        self.transport: asyncio.Transport = transport
 
     async def call(self, data: bytes) -> None:
         """Sends one request and waits for the end of its answer."""

@@ -63,7 +63,7 @@ class Upstream(asyncio.Protocol):
         self._data = bytearray()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport: asyncio.Transport = transport  # type: ignore[assignment]
+        self._transport: asyncio.Transport = transport
 
     def data_received(self, data: bytes) -> None:
         self._data += data

@@ -101,7 +101,7 @@ def test_a_tool_loop_over_several_turns_with_thinking(
                 with one.chat.completions.stream(messages=messages, **options) as stream:
                     choice = stream.get_final_completion().choices[0]
             else:
-                choice = one.chat.completions.create(messages=messages, **options).choices[0]  # type: ignore[assignment]
+                choice = one.chat.completions.create(messages=messages, **options).choices[0]
             assert choice.finish_reason == step
             messages.append(choice.message.to_dict())
             for call in choice.message.tool_calls or ():
@@ -134,7 +134,7 @@ def test_names_that_are_illegal_upstream_are_the_callers_again(one: openai.OpenA
     }
     first = one.chat.completions.create(messages=[{"role": "user", "content": "Hi"}], **options)
     (call,) = first.choices[0].message.tool_calls or ()
-    assert call.function.name == "fs.read/file"  # type: ignore[union-attr]
+    assert call.function.name == "fs.read/file"
     assert posted(chain)[0]["tools"][0]["name"] != "fs.read/file"
 
 

@@ -169,5 +169,5 @@ class App:
 
 
 if __name__ == "__main__":
-    application.build = lambda: Application(App(), os.environ.get("PROXY_RESPONSE_MODE", "auto"))  # type: ignore[assignment]
+    application.build = lambda: Application(App(), os.environ.get("PROXY_RESPONSE_MODE", "auto"))
     sys.exit(entry.main())

@@ -46,7 +46,7 @@ async def service(aws: SimulatedAws) -> AsyncIterator[Counting]:
 
 
 async def test_a_request_is_one_conditional_write(service: Counting) -> None:
-    store = DynamoStore(service, TABLE)  # type: ignore[arg-type]
+    store = DynamoStore(service, TABLE)
     for count in range(1, 8):
         assert (await store.hit("one-write", QUOTA, NOW)).allowed
         assert service.calls == count
@@ -55,7 +55,7 @@ async def test_a_request_is_one_conditional_write(service: Counting) -> None:
 
 
 async def test_an_instance_that_knows_nothing_learns_from_the_failed_write(service: Counting) -> None:
-    first, second = (DynamoStore(service, TABLE) for _ in range(2))  # type: ignore[arg-type]
+    first, second = (DynamoStore(service, TABLE) for _ in range(2))
     await first.hit("two", QUOTA, NOW)
     assert (await second.hit("two", QUOTA, NOW)).remaining == 3
     assert service.calls == 3
@@ -73,7 +73,7 @@ async def test_rl10_several_processes_and_forty_requests_at_once_pass_exactly_li
 
 
 async def test_rl12_an_instance_whose_clock_lags_gives_no_more(service: Counting) -> None:
-    ahead, behind = (DynamoStore(service, TABLE) for _ in range(2))  # type: ignore[arg-type]
+    ahead, behind = (DynamoStore(service, TABLE) for _ in range(2))
     passed = [await ahead.hit("clocks", QUOTA, NOW) for _ in range(7)]
     late = [await behind.hit("clocks", QUOTA, NOW - 30 * SECOND) for _ in range(7)]
     assert sum(each.allowed for each in passed + late) == 7
@@ -82,11 +82,11 @@ async def test_rl12_an_instance_whose_clock_lags_gives_no_more(service: Counting
 
 
 async def test_rl12_what_has_expired_counts_as_full_swept_or_not(service: Counting, aws: SimulatedAws) -> None:
-    store = DynamoStore(service, TABLE)  # type: ignore[arg-type]
+    store = DynamoStore(service, TABLE)
     for _ in range(7):
         await store.hit("old", QUOTA, NOW)
     later = NOW + QUOTA.horizon
-    fresh = DynamoStore(service, TABLE)  # type: ignore[arg-type]
+    fresh = DynamoStore(service, TABLE)
     assert (await fresh.hit("old", QUOTA, later)).remaining == 4
     item = aws.dynamodb.get_item(TableName=TABLE, Key={"client": {"S": "old"}})["Item"]
     assert int(item["expires"]["N"]) > (later + QUOTA.interval) // SECOND
@@ -95,24 +95,24 @@ async def test_rl12_what_has_expired_counts_as_full_swept_or_not(service: Counti
 async def test_a_race_lost_three_times_is_undecided(service: Counting) -> None:
     losing = Counting(service, lose=3)
     with pytest.raises(StoreError):
-        await DynamoStore(losing, TABLE).hit("race", QUOTA, NOW)  # type: ignore[arg-type]
+        await DynamoStore(losing, TABLE).hit("race", QUOTA, NOW)
     assert losing.calls == 3
     twice = Counting(service, lose=2)
-    assert (await DynamoStore(twice, TABLE).hit("race", QUOTA, NOW)).allowed  # type: ignore[arg-type]
+    assert (await DynamoStore(twice, TABLE).hit("race", QUOTA, NOW)).allowed
 
 
 async def test_a_table_that_is_not_there_or_holds_something_else_is_undecided(
     service: Counting, aws: SimulatedAws
 ) -> None:
     with pytest.raises(StoreError):
-        await DynamoStore(service, "nowhere").hit("x", QUOTA, NOW)  # type: ignore[arg-type]
+        await DynamoStore(service, "nowhere").hit("x", QUOTA, NOW)
     aws.dynamodb.put_item(TableName=TABLE, Item={"client": {"S": "odd"}, "full_at": {"S": "x"}})
     with pytest.raises(StoreError):
-        await DynamoStore(service, TABLE).hit("odd", QUOTA, NOW)  # type: ignore[arg-type]
+        await DynamoStore(service, TABLE).hit("odd", QUOTA, NOW)
 
 
 async def test_lo8_an_item_holds_a_name_that_says_nothing_and_two_numbers(service: Counting, aws: SimulatedAws) -> None:
-    await DynamoStore(service, TABLE).hit("0123456789abcdef", QUOTA, NOW)  # type: ignore[arg-type]
+    await DynamoStore(service, TABLE).hit("0123456789abcdef", QUOTA, NOW)
     item = aws.dynamodb.get_item(TableName=TABLE, Key={"client": {"S": "0123456789abcdef"}})["Item"]
     assert {name: list(value) for name, value in item.items()} == {
         "client": ["S"],

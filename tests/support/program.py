@@ -51,7 +51,7 @@ class Program:
     @property
     def url(self) -> str:
         """Where it listens; waits until it says so."""
-        return _URL.search(self.until(_URL.pattern))[0]  # type: ignore[index]
+        return _URL.search(self.until(_URL.pattern))[0]
 
     def until(self, pattern: str, seconds: float = START_SECONDS) -> str:
         """The output, once it matches. Raises AssertionError when it does not in time, or the process ends."""
@@ -82,7 +82,7 @@ class Program:
     def peak_bytes(self) -> int:
         """The most memory it has held so far."""
         status = Path(f"/proc/{self._process.pid}/status").read_text()
-        return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) * 1024  # type: ignore[index]
+        return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) * 1024
 
     def _read(self) -> None:
         assert self._process.stdout is not None

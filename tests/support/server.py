@@ -20,6 +20,15 @@ STOP_SECONDS = 10.0
 TICK_SECONDS = 0.01  # how soon a stop is noticed; uvicorn's own 0.1 s adds up over a suite
 
 
+async def living(receive: Any, send: Any) -> None:
+    """A lifespan without anything to do."""
+    while True:
+        message = await receive()
+        await send({"type": message["type"] + ".complete"})
+        if message["type"] == "lifespan.shutdown":
+            return
+
+
 class _Server(uvicorn.Server):
     """uvicorn without its signal handlers, which tells when its start is over, well or badly."""
 

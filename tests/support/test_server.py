@@ -3,16 +3,13 @@
 import httpx
 import pytest
 
-from tests.support.server import served, serving
+from tests.support.server import living, served, serving
 
 
 async def echo(scope, receive, send):
     if scope["type"] == "lifespan":
-        while True:
-            message = await receive()
-            await send({"type": message["type"] + ".complete"})
-            if message["type"] == "lifespan.shutdown":
-                return
+        await living(receive, send)
+        return
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": scope["path"].encode()})
 

@@ -28,6 +28,7 @@ from handler.translate.chat import Chat
 from handler.translate.chat_request import Options, Translated, translate
 from handler.translate.exchange import UpstreamRequest
 from handler.wire import chat, json_text
+from tests.support.exchanges import told
 
 CASES = sorted((Path(__file__).parents[1] / "golden" / "chat").glob("*.json"))
 CREATED = 1_700_000_000
@@ -90,8 +91,8 @@ def test_a_golden_answer_comes_back_as_written(path: Path) -> None:
 
 def _check_stream(case: dict[str, Any]) -> None:
     whole = b"".join(encoded(case["upstream_events"]))
-    out = _told(case, [whole])
-    assert _told(case, [bytes([byte]) for byte in whole.replace(b"\n", b"\r\n")]) == out
+    out = told(exchange(case), [whole])
+    assert told(exchange(case), [bytes([byte]) for byte in whole.replace(b"\n", b"\r\n")]) == out
     assert out.count(b": ping\n\n") == case.get("client_pings", out.count(b": ping\n\n"))
     frames = [event.data for event in sse.events(out)]
     if "client_error" in case:
@@ -113,8 +114,8 @@ def _check_stream(case: dict[str, Any]) -> None:
         _check_type(chunk)
         assert _shared(chunk) == _shared(chunks[0])
     assert [chunk["choices"][0]["delta"] for chunk in chunks] == case["client_deltas"]
-    told = [chunk["choices"][0]["finish_reason"] for chunk in chunks]
-    assert told == [None] * (len(chunks) - len(reasons)) + reasons
+    given = [chunk["choices"][0]["finish_reason"] for chunk in chunks]
+    assert given == [None] * (len(chunks) - len(reasons)) + reasons
 
 
 def _check_type(chunk: dict[str, Any]) -> None:
@@ -122,16 +123,6 @@ def _check_type(chunk: dict[str, Any]) -> None:
     calls = chunk["choices"][0]["delta"].get("tool_calls", ())
     if not any("custom" in call for call in calls):
         ChatCompletionChunk.model_validate(chunk)
-
-
-def _told(case: dict[str, Any], pieces: list[bytes]) -> bytes:
-    told, out = exchange(case), b""
-    try:
-        for piece in pieces:
-            out += told.feed(piece)
-        return out + told.close()
-    except ProxyError as error:
-        return out + told.fail(error)
 
 
 def _shared(chunk: dict[str, Any]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from handler.translate.chat_request import Options, Translated, translate
 from handler.translate.exchange import UpstreamRequest
 from handler.wire import chat, json_text
 from handler.wire.reading import Reading
+from tests.support.exchanges import told
 from tests.support.mutation import mutated
 from tests.translate.test_golden import CASES
 
@@ -70,8 +71,8 @@ def test_a_stream_that_is_nearly_right_has_one_end_whatever_its_pieces(
 ) -> None:
     events = [event for event in events if isinstance(event, dict) and _can_be_sent(event.get("type"))]
     whole = b"".join(encoded(events))
-    out = _told(reading, [whole])
-    assert _told(reading, [whole[at : at + size] for at in range(0, len(whole), size)]) == out
+    out = told(_exchange(reading), [whole])
+    assert told(_exchange(reading), [whole[at : at + size] for at in range(0, len(whole), size)]) == out
 
     *frames, last = [event.data for event in sse.events(out)]
     chunks = [json.loads(frame) for frame in frames]
@@ -88,7 +89,7 @@ def test_a_stream_that_is_nearly_right_has_one_end_whatever_its_pieces(
 @given(st.sampled_from(ANSWERS).flatmap(mutated), READINGS)
 @patient
 def test_an_answer_that_is_nearly_right_is_one_or_a_502(message: Any, reading: Reading) -> None:
-    exchange = Chat(NO_REQUEST, reading, list, created=0, losses=())
+    exchange = _exchange(reading)
     try:
         answer = json.loads(exchange.answer(json.dumps(message).encode()))
     except ProxyError as error:
@@ -98,16 +99,10 @@ def test_an_answer_that_is_nearly_right_is_one_or_a_502(message: Any, reading: R
     assert all(type(count) is int for count in exchange.usage.values())
 
 
+def _exchange(reading: Reading) -> Chat:
+    return Chat(NO_REQUEST, reading, list, created=0, losses=())
+
+
 def _can_be_sent(kind: object) -> bool:
     """Whether it may stand in an event's first line."""
     return isinstance(kind, str) and kind.isascii() and kind.isprintable()
-
-
-def _told(reading: Reading, pieces: list[bytes]) -> bytes:
-    told, out = Chat(NO_REQUEST, reading, list, created=0, losses=()), b""
-    try:
-        for piece in pieces:
-            out += told.feed(piece)
-        return out + told.close()
-    except ProxyError as error:
-        return out + told.fail(error)

@@ -1,6 +1,7 @@
 """A body is edited where it stands: whatever else it holds leaves byte for byte."""
 
 import json
+from functools import partial
 from typing import Any
 
 import pytest
@@ -44,7 +45,7 @@ def objects(draw: st.DrawFn, values: Any) -> list[tuple[str, str]]:
 @st.composite
 def written(draw: st.DrawFn, members: list[tuple[str, str]]) -> str:
     """An object's text, with space wherever it may stand."""
-    space = lambda: draw(SPACE)  # noqa: E731
+    space = partial(draw, SPACE)
     inner = ",".join(f"{space()}{key}{space()}:{space()}{value}{space()}" for key, value in members)
     return f"{{{inner or space()}}}"
 
