@@ -11,6 +11,7 @@ from handler.modes import Mode
 from handler.reception import Reception
 from handler.translate.exchange import UpstreamRequest
 from handler.translate.passthrough import Passthrough
+from handler.wire.batch import with_models
 from handler.wire.json_object import JsonObject, Pieces
 
 
@@ -52,7 +53,8 @@ class AnthropicRoutes:
         credential = await self._reception.admit(call, stateful=True)
         body: Pieces = ()
         if call.method == "POST" and call.scope["path"].endswith("/batches"):
-            body = (JsonObject(await call.json(self._policy.request_bytes)).raw,)
+            batch = JsonObject(await call.json(self._policy.request_bytes))
+            body = batch.edited(with_models(batch, self._policy.aliases))
         elif call.method == "POST":
             body = (await call.body(self._policy.request_bytes),)
         betas = self._reception.betas(call.mode, credential)

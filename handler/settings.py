@@ -63,9 +63,7 @@ class Settings(BaseSettings):
     rate_limit_burst: int = Field(10, ge=0, le=1_000_000, description="as many more at once")
     rate_limit_table: Name = Field(None, description="a DynamoDB table that all instances share")
     trusted_proxy_hops: int = Field(0, ge=0, le=16, description="how many `X-Forwarded-For` hops to believe")
-    model_aliases: Pairs = Field(
-        {}, description="`gpt-4o=claude-...,other=claude-...`: names a client insists on (not in batches)"
-    )
+    model_aliases: Pairs = Field({}, description="`gpt-4o=claude-...,other=claude-...`: names a client insists on")
     auto_prompt_cache: bool = Field(True, description="automatic prompt caching on OpenAI routes")
     default_max_tokens: int | None = Field(
         None,

@@ -101,6 +101,17 @@ def _members(text: str) -> Iterator[tuple[str, int, int]]:
             at = _skip(text, at + 1)
 
 
+def elements(text: str) -> Iterator[tuple[int, int]]:
+    """Start and end of every element; `text` is known to be a JSON list."""
+    at = _skip(text, 1)
+    while text[at] != "]":
+        _, end = _READER.raw_decode(text, at)
+        yield at, end
+        at = _skip(text, end)
+        if text[at] == ",":
+            at = _skip(text, at + 1)
+
+
 def _skip(text: str, at: int) -> int:
     match = _SPACE.match(text, at)
     return match.end() if match else at
