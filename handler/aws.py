@@ -72,7 +72,10 @@ class AwsService:
         request = httpx.Request("POST", self._url.copy_with(path="/"), headers=headers, content=body)
         try:
             response = await self._transport.handle_async_request(request)
-            said = json.loads(await response.aread())
+            try:
+                said = json.loads(await response.aread())
+            finally:
+                await response.aclose()
         except (httpx.TransportError, ProxyError, ValueError):
             raise AwsError("") from None
         if response.status_code != 200 or not isinstance(said, dict):

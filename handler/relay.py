@@ -70,7 +70,7 @@ class Relay:
             failure = ProxyError(503, "The proxy is shutting down.")
         if not outlet.started:
             raise failure
-        if not exchange.download:
+        if outlet.events:
             await outlet.end(exchange.fail(failure))
         return failure
 
@@ -103,17 +103,21 @@ class Relay:
                     request = await flow.asend(answer)
                 except StopAsyncIteration:
                     return answer
+                except BaseException:
+                    await answer.aclose()
+                    raise
                 await answer.aclose()
         finally:
             await flow.aclose()
 
 
 class Outlet:
-    """The caller's side of an exchange: knows whether our answer has begun."""
+    """The caller's side of an exchange: knows whether our answer has begun, and whether it is a stream of events."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
         self.started = False
+        self.events = False
 
     async def start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
         """Status and headers."""
@@ -163,6 +167,7 @@ async def _answered(answer: httpx.Response, exchange: Exchange, outlet: Outlet) 
         await outlet.end()
     elif media == _EVENTS:
         headers += [_kind(kind, media, _EVENTS, exchange), *_STREAMED]
+        outlet.events = True
         await outlet.start(status, headers)
         await _stream(answer, exchange, outlet)
     else:

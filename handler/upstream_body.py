@@ -42,10 +42,12 @@ async def _inflated(stream: httpx.AsyncByteStream) -> AsyncIterator[bytes]:
     try:
         async for chunk in stream:
             pending = chunk
-            while pending and not inflate.eof:
+            while pending:
+                if inflate.eof:  # gzip may have several members
+                    inflate = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
                 if out := inflate.decompress(pending, STEP_BYTES):
                     yield out
-                pending = inflate.unconsumed_tail
+                pending = inflate.unused_data or inflate.unconsumed_tail
     except zlib.error:
         raise ProxyError(502, "The upstream's compressed answer is broken.") from None
     if not inflate.eof:

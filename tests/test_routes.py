@@ -1,13 +1,18 @@
 """Routes over real sockets: what reaches the upstream, and what comes back."""
 
 import asyncio
+import gzip
 import json
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import httpx
 import pytest
 
+from handler.relay import Relay
 from handler.simulator import create_simulator
+from handler.translate.exchange import UpstreamRequest
+from handler.transport import Pool, Timeouts
 from tests.support.proxy import KEY, proxied
 from tests.support.raw_client import call, connected, post
 from tests.support.raw_upstream import RawUpstream, Request, Wire, raw_upstream
@@ -258,3 +263,37 @@ async def test_an_upstream_with_a_path_of_its_own_keeps_it() -> None:
     async with raw_upstream(object_answer) as upstream, proxied(f"{upstream.url}/gateway/") as url:
         await call(url, post("/v1/messages", BODY))
     assert line(upstream) == "POST /gateway/v1/messages HTTP/1.1"
+
+
+async def test_a_compressed_download_of_several_members_is_whole() -> None:
+    lines = [b'{"custom_id":"1"}\n', b'{"custom_id":"2"}\n', b'{"custom_id":"3"}\n']
+    body = b"".join(map(gzip.compress, lines))
+
+    async def results(_: Request, wire: Wire) -> None:
+        head = b"HTTP/1.1 200 OK\r\ncontent-type: application/x-jsonl\r\ncontent-encoding: gzip\r\n"
+        wire.write(head + b"content-length: %d\r\n\r\n" % len(body) + body)
+
+    async with raw_upstream(results) as upstream, proxied(upstream.url) as url, httpx.AsyncClient() as client:
+        answer = await client.get(f"{url}/v1/messages/batches/b/results", headers={"x-api-key": OWN})
+    assert answer.content == b"".join(lines)
+
+
+class Renewing(httpx.Auth):
+    """Waits for ever for another key."""
+
+    async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
+        yield request
+        await asyncio.Event().wait()
+
+
+async def test_cl1_a_caller_who_leaves_while_a_key_is_renewed_leaves_no_connection() -> None:
+    async def refuses(_: Request, wire: Wire) -> None:
+        wire.write(b"HTTP/1.1 401 No\r\ncontent-length: 5000\r\n\r\n")
+        await wire.gone()
+
+    async with raw_upstream(refuses) as upstream:
+        relay = Relay(Pool(Timeouts(connect=2, first_byte=2, idle=2)), upstream.url)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.3):
+                await relay.whole(UpstreamRequest("GET", b"/", [], ()), Renewing())
+        await upstream.until_idle(2)

@@ -19,7 +19,7 @@ from handler.errors import ProxyError
 
 CACHE_SECONDS = 300.0
 LAST_GOOD_SECONDS = 3600.0
-# How long a failed fetch is not tried again while an older value holds.
+# How long a failed fetch is not tried again while an older value holds, nor a value that was refused fetched again.
 RETRY_SECONDS = 15.0
 
 Value = TypeVar("Value")
@@ -36,6 +36,7 @@ class Kept(Generic[Value]):
         self._value: Value | None = None
         self._fetched_at = 0.0
         self._next_at = 0.0
+        self._renew_at = 0.0
         self._fetching: asyncio.Task[None] | None = None
 
     def __repr__(self) -> str:
@@ -44,16 +45,24 @@ class Kept(Generic[Value]):
     async def get(self) -> Value:
         """The value, at most five minutes old if it can be had. Raises ProxyError (503)."""
         if self._value is None or self._clock() >= self._next_at:
+            joined = self._fetching is not None
             await self._refreshed()
-        if self._value is None or self._clock() >= self._fetched_at + LAST_GOOD_SECONDS:
+            if joined and not self._usable:  # it began before this request, perhaps before a freeze
+                await self._refreshed()
+        if self._value is None or not self._usable:
             raise ProxyError(503, f"The server's {self._name} cannot be read from Secrets Manager; its log says why.")
         return self._value
 
     async def renewed(self, old: Value) -> Value:
         """A value fetched anew because `old` was refused; the same one where there is no other."""
-        if self._value == old:
+        if self._value == old and (self._fetching is not None or self._clock() >= self._renew_at):
+            self._renew_at = self._clock() + RETRY_SECONDS
             await self._refreshed()
         return old if self._value is None else self._value
+
+    @property
+    def _usable(self) -> bool:
+        return self._value is not None and self._clock() < self._fetched_at + LAST_GOOD_SECONDS
 
     async def warm(self) -> None:
         """Fetches ahead of the first request."""

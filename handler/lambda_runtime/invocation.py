@@ -57,6 +57,8 @@ class Cycle:
         self._outlet = outlet
         self.events = False
         """Whether the answer that has begun is a stream of events."""
+        self.last = False
+        """Whether its last bytes were handed over."""
         self.end: asyncio.Task[None] | None = None
         """The end of the answer on its way, once the app has said it."""
 
@@ -77,6 +79,7 @@ class Cycle:
             )
             await self._outlet.start(message["status"], headers)
         elif message["type"] == "http.response.body":
+            self.last = not message.get("more_body", False)
             await self._outlet.chunk(message.get("body", b""))
             if not message.get("more_body", False):
                 # The app may be cancelled while this waits; an end that is only half said would spoil the next event.
@@ -93,6 +96,8 @@ async def run(app: ASGI, scope: Scope, body: bytes, outlet: Outlet, guard: float
     failure = await _settled(asyncio.create_task(_called(app, scope, cycle)), guard, stop)
     if cycle.end is not None:
         await cycle.end
+    elif cycle.last and not outlet.over.is_set():
+        await outlet.end()
     elif not outlet.over.is_set():
         context = scope["aws.context"]
         facts = {"failed_after_start": failure.status, "reason": failure.message, "request_id": context.aws_request_id}

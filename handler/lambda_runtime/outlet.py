@@ -103,24 +103,30 @@ class Buffered(Outlet):
         self._status = 0
         self._headers: list[list[bytes]] = []
         self._body = bytearray()
+        self._too_large = False
 
     async def start(self, status: int, headers: Headers) -> None:
         """Begins anew: nothing has left yet."""
         self._status = status
         self._headers = [[name, value] for name, value in headers]
         self._body.clear()
+        self._too_large = False
 
     async def chunk(self, body: bytes) -> None:
         """Keeps it."""
         if self.over.is_set():
             raise RuntimeApiError("nobody takes this answer")
-        self._body += body
+        if len(self._body) + len(body) > MAX_WHOLE_BYTES:
+            self._too_large = True
+            self._body.clear()
+        if not self._too_large:
+            self._body += body
 
     async def end(self) -> None:
         """Hands the whole answer over."""
         try:
             document = self._document({"status": self._status, "headers": self._headers, "body": bytes(self._body)})
-            if len(document) > MAX_WHOLE_BYTES:
+            if self._too_large or len(document) > MAX_WHOLE_BYTES:
                 document = self._document(refusal.whole(refusal.TOO_LARGE, self._path, self._request_id))
             await self._api.answer(self._request_id, document)
         finally:
@@ -130,6 +136,7 @@ class Buffered(Outlet):
         """An error takes the answer's place."""
         answer = refusal.whole(error, self._path, self._request_id)
         self._status, self._headers, self._body = answer["status"], answer["headers"], bytearray(answer["body"])
+        self._too_large = False
         await self.end()
 
     def _document(self, answer: Response) -> bytes:

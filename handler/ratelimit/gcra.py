@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 SECOND = 1_000_000
 MINUTE = 60 * SECOND
+# How far the clocks of two instances may differ.
+MAX_SKEW = MINUTE
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,12 @@ class Decision:
 
 
 def decide(quota: Quota, full_at: int, now: int) -> Decision:
-    """Takes a token from a bucket that will be full at `full_at` (0: untouched). A refusal leaves it as it is."""
+    """Takes a token from a bucket that will be full at `full_at` (0: untouched). A refusal leaves it as it is.
+
+    A moment further ahead than clocks differ was written before the clock was set back: the bucket is just empty.
+    """
+    if full_at > now + quota.horizon + MAX_SKEW:
+        full_at = now + quota.horizon
     taken = max(full_at, now) + quota.interval
     if taken - now <= quota.horizon:
         return decided(quota, taken, now, allowed=True)

@@ -61,7 +61,7 @@ class Connection(asyncio.Protocol):
         """True when the last answer left the connection fit for another request."""
         if self._transport is None or self._transport.get_write_buffer_size():
             return False
-        return self._complete and self._keep_alive and not self._closing
+        return self._complete and self._keep_alive and not self._paused and not self._closing
 
     @property
     def _closing(self) -> bool:
@@ -71,16 +71,14 @@ class Connection(asyncio.Protocol):
         """True when the idle socket has nothing to say: readable means closed, or bytes nobody asked for."""
         if self._closing or self._failure is not None:
             return False
-        sock = cast(asyncio.Transport, self._transport).get_extra_info("socket")
-        poll = select.poll()
-        poll.register(sock.fileno(), select.POLLIN | select.POLLPRI)
-        return not poll.poll(0)
+        return not _readable(cast(asyncio.Transport, self._transport).get_extra_info("socket").fileno())
 
     def start(self, *pieces: bytes | memoryview) -> None:
         """Writes one request. From here on it may have reached the upstream and is never sent again."""
         self._reset()
         self._busy = True
-        cast(asyncio.Transport, self._transport).writelines(pieces)
+        # An empty last piece would keep asyncio's writer busy for ever, from Python 3.12 on.
+        cast(asyncio.Transport, self._transport).writelines([piece for piece in pieces if piece])
 
     async def head(self, seconds: float) -> Head:
         """The answer's status and headers, informational answers passed over.
@@ -137,7 +135,7 @@ class Connection(asyncio.Protocol):
 
     def _tick(self) -> None:
         self._timer = None
-        if self._waiter is None:
+        if self._waiter is None or self._waiter.done():  # bytes came in the same turn
             return
         if self._loop.time() >= self._expires:
             self._fail(httpx.ReadTimeout("The upstream was silent for too long."))
@@ -235,3 +233,11 @@ class Connection(asyncio.Protocol):
         """The answer is whole, unless it was an informational one."""
         if self._head is not None:
             self._complete = True
+
+
+def _readable(descriptor: int) -> bool:
+    if not hasattr(select, "poll"):  # Windows
+        return bool(select.select([descriptor], [], [], 0)[0])
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN | select.POLLPRI)
+    return bool(poll.poll(0))

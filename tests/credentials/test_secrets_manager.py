@@ -130,6 +130,30 @@ async def test_cr6_a_key_that_another_request_renewed_meanwhile_is_not_fetched_a
     assert source.fetches == 2
 
 
+async def test_cr6_a_key_that_stays_refused_is_not_fetched_for_every_request() -> None:
+    source = Source()
+    for _ in range(50):
+        await flow(SecretKey(source.kept), 401)
+    assert source.fetches == 2
+    source.now += RETRY_SECONDS
+    await flow(SecretKey(source.kept), 401)
+    assert source.fetches == 3
+
+
+async def test_la1_who_joins_a_fetch_that_dies_has_one_of_his_own() -> None:
+    """It may have begun before a freeze, and its connection is gone."""
+    source = Source()
+    source.broken = True
+    warming = asyncio.create_task(source.kept.warm())
+    await asyncio.sleep(0)
+    asked = asyncio.create_task(source.kept.get())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    source.broken = False
+    await warming
+    assert await asked == "one"
+
+
 async def test_a_401_while_secrets_manager_is_down_stays_a_401() -> None:
     source = Source()
     await source.kept.get()

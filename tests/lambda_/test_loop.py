@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from handler.lambda_runtime import invocation, loop
+from handler.lambda_runtime import invocation, loop, refusal
 from handler.lambda_runtime.api import RuntimeApi, RuntimeApiError
 from handler.lambda_runtime.application import Application
 from handler.lambda_runtime.loop import Sandbox
+from handler.lambda_runtime.outlet import Buffered
 from tests.lambda_.events import function_url, http_api, rest, with_json
 from tests.lambda_.fake import FakeRuntimeApi, runtime_api
 from tests.lambda_.program import App
@@ -289,6 +290,14 @@ async def test_la8_a_whole_answer_too_large_for_lambda_is_an_error_that_says_so(
         answer = await here.fake.invoke(http_api(path="/large"))
     assert answer.document["statusCode"] == 502
     assert "6 MB" in json.loads(answer.document["body"])["error"]["message"]
+
+
+async def test_la8_of_a_whole_answer_too_large_nothing_is_kept() -> None:
+    outlet = Buffered(RuntimeApi("127.0.0.1:1"), "request-1", "/v1/files/a/content", refusal.document)
+    await outlet.start(200, [])
+    for _ in range(100):
+        await outlet.chunk(bytes(1 << 20))
+    assert len(outlet._body) == 0
 
 
 async def test_la10_a_failure_after_the_first_event_is_one_error_event_and_a_clean_end() -> None:

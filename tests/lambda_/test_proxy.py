@@ -120,6 +120,45 @@ async def test_la9_a_plain_request_gets_504_before_the_kill(
     assert json.loads(body)["error"]["type"] == "timeout_error"
 
 
+@pytest.mark.parametrize("seconds", [1.5, 3.0], ids=["until the deadline", "until the guard"])
+async def test_la9_a_caller_who_stands_still_gets_one_error_event_and_no_more(
+    seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def flood(_: Any, wire: Any) -> None:
+        wire.write(EVENTS)
+        with suppress(ConnectionError):
+            while True:
+                wire.chunk(b": " + b"x" * 65536 + b"\n\n")
+                await wire.drain()
+
+    async with raw_upstream(flood) as upstream, proxy(upstream.url, monkeypatch, DEADLINE_MARGIN_SECONDS="3") as fake:
+        fake.deadline_seconds = 4
+        fake.read_pause = asyncio.Event()
+        answer = fake.send(stream("{}"))
+        await fake.begun.wait()
+        await asyncio.sleep(seconds)
+        fake.read_pause.set()
+        assert (await asyncio.wait_for(answer, 10)).body.count(b"event: error") == 1
+
+
+async def test_la9_a_plain_answer_that_is_cut_has_no_event_behind_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = b'{"type":"message","x":"' + b"y" * 20_000_000 + b'"}'
+
+    async def large(_: Any, wire: Any) -> None:
+        wire.json(whole)
+        await wire.drain()
+
+    async with raw_upstream(large) as upstream, proxy(upstream.url, monkeypatch, DEADLINE_MARGIN_SECONDS="2") as fake:
+        fake.deadline_seconds = 3
+        fake.read_pause = asyncio.Event()
+        answer = fake.send(event())
+        await fake.begun.wait()
+        await asyncio.sleep(1.5)
+        fake.read_pause.set()
+        body = (await asyncio.wait_for(answer, 10)).body
+    assert whole.startswith(body)
+
+
 async def test_la9_a_models_list_gets_504_before_the_kill(monkeypatch: pytest.MonkeyPatch) -> None:
     async def silent(_: Any, wire: Any) -> None:
         await wire.gone(5)

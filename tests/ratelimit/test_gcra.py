@@ -133,3 +133,12 @@ def test_the_figures_of_the_first_two_requests(
     assert [each.remaining for each in decisions] == remaining
     assert [each.reset - START // SECOND for each in decisions] == reset
     assert asked(Quota(limit, burst), [START] * (limit + burst + 1))[-1].retry_after == retry_after
+
+
+def test_rl2_a_clock_that_is_set_back_locks_nobody_out() -> None:
+    quota = Quota(60, 10)
+    full_at = decide(quota, 0, 1_000 * SECOND).full_at
+    now = 400 * SECOND
+    refused = decide(quota, full_at, now)
+    assert (refused.allowed, refused.retry_after) == (False, 1)
+    assert decide(quota, refused.full_at, now + SECOND).allowed

@@ -1,7 +1,9 @@
 """The upstream's connections: which are kept, which are used again, and what is never sent."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -240,3 +242,42 @@ async def test_a_body_of_five_megabytes_goes_up_whole(pool: Pool) -> None:
     async with raw_upstream(whole) as upstream:
         await call(pool, upstream, body=body)
         assert upstream.requests[0].body == body
+
+
+async def test_a_connection_that_was_left_paused_is_not_used_again(pool: Pool) -> None:
+    """The piece that stops the reading may hold the answer's end: the next answer would never be read."""
+
+    async def large(_: Request, wire: Wire) -> None:
+        wire.json(bytes(400_000) if upstream.connections == 1 else b"{}")
+
+    async with raw_upstream(large) as upstream:
+        response = await pool.handle_async_request(httpx.Request("GET", upstream.url))
+        await asyncio.sleep(0.2)  # all of it has come; nobody reads
+        await response.aclose()
+        assert await call(pool, upstream) == b"{}"
+        assert upstream.connections == 2
+
+
+def stand_still(seconds: float) -> None:
+    """What a frozen process does to its loop."""
+    time.sleep(seconds)
+
+
+async def test_bytes_that_come_in_the_turn_of_the_timeout_count() -> None:
+    """A loop that stood still finds both at once."""
+    connection = Connection()
+    connection._busy = True
+    head = asyncio.create_task(connection.head(0.05))
+    await asyncio.sleep(0)
+    asyncio.get_running_loop().call_soon(connection.data_received, JSON + b"content-length: 0\r\n\r\n")
+    stand_still(0.1)
+    assert (await head).status == 200
+
+
+async def test_no_empty_piece_is_written() -> None:
+    """asyncio's writer would never end with it, from Python 3.12 on."""
+    written: list[Any] = []
+    connection = Connection()
+    connection._transport = SimpleNamespace(writelines=written.extend)
+    connection.start(b"POST / HTTP/1.1\r\n\r\n", b"", memoryview(b""))
+    assert written == [b"POST / HTTP/1.1\r\n\r\n"]
