@@ -269,9 +269,11 @@ async def test_bytes_that_come_in_the_turn_of_the_timeout_count() -> None:
     connection._busy = True
     head = asyncio.create_task(connection.head(0.05))
     await asyncio.sleep(0)
-    asyncio.get_running_loop().call_soon(connection.data_received, JSON + b"content-length: 0\r\n\r\n")
+    asyncio.get_running_loop().call_soon(connection.data_received, JSON + b"content-length: 2\r\n\r\n")
     stand_still(0.1)
     assert (await head).status == 200
+    asyncio.get_running_loop().call_soon(connection.data_received, b"{}")
+    assert await connection.chunk(1) == b"{}"
 
 
 async def test_no_empty_piece_is_written() -> None:
