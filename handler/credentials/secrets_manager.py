@@ -19,8 +19,10 @@ from handler.errors import ProxyError
 
 CACHE_SECONDS = 300.0
 LAST_GOOD_SECONDS = 3600.0
-# How long a failed fetch is not tried again while an older value holds, nor a value that was refused fetched again.
+# How long a failed fetch is not tried again while an older value holds.
 RETRY_SECONDS = 15.0
+# How often a value that is refused is fetched anew at once; from then on, with that much time between.
+RENEWALS = 3
 
 Value = TypeVar("Value")
 Report = Callable[[str], None]
@@ -37,6 +39,7 @@ class Kept(Generic[Value]):
         self._fetched_at = 0.0
         self._next_at = 0.0
         self._renew_at = 0.0
+        self._fruitless = 0
         self._fetching: asyncio.Task[None] | None = None
 
     def __repr__(self) -> str:
@@ -56,8 +59,10 @@ class Kept(Generic[Value]):
     async def renewed(self, old: Value) -> Value:
         """A value fetched anew because `old` was refused; the same one where there is no other."""
         if self._value == old and (self._fetching is not None or self._clock() >= self._renew_at):
-            self._renew_at = self._clock() + RETRY_SECONDS
             await self._refreshed()
+            self._fruitless = self._fruitless + 1 if self._value == old else 0
+            if self._fruitless >= RENEWALS:
+                self._renew_at = self._clock() + RETRY_SECONDS
         return old if self._value is None else self._value
 
     @property
