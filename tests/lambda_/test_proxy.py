@@ -78,6 +78,15 @@ def lines(text: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines() if line.startswith('{"level"')]
 
 
+async def flood(_: Any, wire: Any) -> None:
+    """An upstream that says nothing, at any length."""
+    wire.write(EVENTS)
+    with suppress(ConnectionError):
+        while True:
+            wire.chunk(b": " + b"x" * 65536 + b"\n\n")
+            await wire.drain()
+
+
 async def test_la9_a_stream_is_ended_with_a_timeout_error_before_the_kill(
     simulator: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -124,13 +133,6 @@ async def test_la9_a_plain_request_gets_504_before_the_kill(
 async def test_la9_a_caller_who_stands_still_gets_one_error_event_and_no_more(
     seconds: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def flood(_: Any, wire: Any) -> None:
-        wire.write(EVENTS)
-        with suppress(ConnectionError):
-            while True:
-                wire.chunk(b": " + b"x" * 65536 + b"\n\n")
-                await wire.drain()
-
     async with raw_upstream(flood) as upstream, proxy(upstream.url, monkeypatch, DEADLINE_MARGIN_SECONDS="3") as fake:
         fake.deadline_seconds = 4
         fake.read_pause = asyncio.Event()
@@ -242,13 +244,6 @@ async def test_cl8_a_caller_who_is_gone_without_a_word_costs_no_more_than_the_de
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Lambda tells nobody: its end of the answer is just not read any more."""
-
-    async def flood(_: Any, wire: Any) -> None:
-        wire.write(EVENTS)
-        with suppress(ConnectionError):
-            while True:
-                wire.chunk(b": " + b"x" * 65536 + b"\n\n")
-                await wire.drain()
 
     margin = {"DEADLINE_MARGIN_SECONDS": "1"}
     async with raw_upstream(flood) as upstream, proxy(upstream.url, monkeypatch, **margin) as fake:
